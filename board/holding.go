@@ -10,28 +10,198 @@ type Stretch struct {
 	LoPrev Link // the record before Lo: a seal where Lo is 1, zero at the start of the log
 }
 
-// Leaf is an end of a node's chain of epochs: everything on the chain below it is held, down to Base.
-type Leaf struct {
-	Node  NodeID
-	Epoch Epoch
-	Seq   uint64
-	Hash  Hash
-	Base  Point // the first record held, where the part below is not (yet, or no longer) held; zero: all of it is held
-}
-
 // Point is a seq in an epoch.
 type Point struct {
 	Epoch Epoch
 	Seq   uint64
 }
 
-// Vector says which prefix of each log is held: the leaves, by node and epoch. A sealed epoch that is wholly held is
-// implied by its successor, so a thousand restarts of a node cost one element.
-type Vector []Leaf
+// MaxLeaves is how many leaves of one node's log are kept and named at most. An honest node makes a second leaf only by
+// being restored from a backup or cloned, so 64 is far more than is ever needed; docs/limits.md.
+const MaxLeaves = 64
 
-// sortVector puts v into its one order.
-func sortVector(v Vector) {
-	slices.SortFunc(v, func(a, b Leaf) int {
-		return Origin{a.Node, a.Epoch}.Compare(Origin{b.Node, b.Epoch})
-	})
+// Holding says what is held of one board: for each node the epochs of its log, each as one Stretch. The epochs of a
+// node form a tree, since the first record of an epoch names the record that it seals. The zero Holding is empty and
+// ready. It is not safe for concurrent use: its owner guards it.
+type Holding struct {
+	logs  map[NodeID]*nodeLog
+	order []NodeID // keys of logs, ascending
 }
+
+// nodeLog is one node's epochs, ascending. An epoch seals only epochs with a smaller counter, so this order puts parents first.
+type nodeLog struct {
+	epochs []Stretch
+	tree   []branch // made from epochs when asked for; nil: not made
+	leaves []Leaf   // made with tree
+}
+
+// branch is where an epoch stands in its node's tree.
+type branch struct {
+	parent int    // index of the epoch that it seals, where the sealed record is held; -1: none
+	base   Point  // the first record held on the chain that ends here; zero: all of it is held
+	sealed uint64 // the highest seq of this epoch that a held epoch seals; 0: no seal is held
+}
+
+// Set inserts the stretch held of an epoch of n's log, or replaces it; one with Hi == 0 removes the epoch.
+func (h *Holding) Set(n NodeID, s Stretch) {
+	l := h.logs[n]
+	if l == nil {
+		if s.Hi == 0 {
+			return
+		}
+		if h.logs == nil {
+			h.logs = map[NodeID]*nodeLog{}
+		}
+		l = &nodeLog{}
+		h.logs[n] = l
+		i, _ := slices.BinarySearchFunc(h.order, n, compareNodes)
+		h.order = slices.Insert(h.order, i, n)
+	}
+	i, held := l.find(s.Epoch)
+	switch {
+	case held && s.Hi == 0:
+		l.epochs = slices.Delete(l.epochs, i, i+1)
+	case held:
+		l.epochs[i] = s
+	case s.Hi > 0:
+		l.epochs = slices.Insert(l.epochs, i, s)
+	}
+	l.tree, l.leaves = nil, nil
+	if len(l.epochs) == 0 {
+		delete(h.logs, n)
+		i, _ := slices.BinarySearchFunc(h.order, n, compareNodes)
+		h.order = slices.Delete(h.order, i, i+1)
+	}
+}
+
+// Clone is a copy that shares nothing with h that either could change.
+func (h *Holding) Clone() *Holding {
+	c := &Holding{order: slices.Clone(h.order), logs: make(map[NodeID]*nodeLog, len(h.logs))}
+	for n, l := range h.logs {
+		c.logs[n] = &nodeLog{epochs: slices.Clone(l.epochs)}
+	}
+	return c
+}
+
+// Nodes are those of whose logs anything is held, ascending. The slice is h's: read it only, until the next Set.
+func (h *Holding) Nodes() []NodeID { return h.order }
+
+// Stretches is what is held of n's log, by epoch. The slice is h's: read it only, until the next Set.
+func (h *Holding) Stretches(n NodeID) []Stretch {
+	if l := h.logs[n]; l != nil {
+		return l.epochs
+	}
+	return nil
+}
+
+// Get is what is held of one origin.
+func (h *Holding) Get(o Origin) (Stretch, bool) {
+	if l := h.logs[o.Node]; l != nil {
+		if i, held := l.find(o.Epoch); held {
+			return l.epochs[i], true
+		}
+	}
+	return Stretch{}, false
+}
+
+// Holds says whether the record at seq of o is held.
+func (h *Holding) Holds(o Origin, seq uint64) bool {
+	s, ok := h.Get(o)
+	return ok && s.Lo <= seq && seq <= s.Hi
+}
+
+// Vector is the leaves of all logs in their one order, at most MaxLeaves of a node: those of its latest epochs.
+func (h *Holding) Vector() Vector {
+	var v Vector
+	for _, n := range h.order {
+		v = append(v, h.Leaves(n)...)
+	}
+	return v
+}
+
+// Leaves is n's part of Vector. The slice is h's: read it only, until the next Set.
+func (h *Holding) Leaves(n NodeID) []Leaf {
+	l := h.logs[n]
+	if l == nil {
+		return nil
+	}
+	l.grow(n)
+	return l.leaves
+}
+
+// Admits says whether a run that begins with seq 1 of a new epoch and seals prev may be taken without giving its node
+// more than MaxLeaves leaves.
+func (h *Holding) Admits(n NodeID, prev Link) bool {
+	leaves := h.Leaves(n)
+	if len(leaves) < MaxLeaves {
+		return true
+	}
+	return slices.ContainsFunc(leaves, func(f Leaf) bool { return f.Epoch == prev.Epoch && f.Seq == prev.Seq })
+}
+
+// Counting says whether a record counts with respect to seals: unless seals of its epoch are held and all stand below
+// it (trust §2). A seal is the first record of its own epoch, below which no seal can stand, so each held seal counts.
+// It does not ask whether the record itself is held.
+func (h *Holding) Counting(o Origin, seq uint64) bool {
+	l := h.logs[o.Node]
+	if l == nil {
+		return true
+	}
+	i, held := l.find(o.Epoch)
+	if !held {
+		return true
+	}
+	l.grow(o.Node)
+	return l.tree[i].sealed == 0 || seq <= l.tree[i].sealed
+}
+
+// find is where an epoch stands or would stand in l.epochs.
+func (l *nodeLog) find(e Epoch) (int, bool) {
+	return slices.BinarySearchFunc(l.epochs, e, func(s Stretch, e Epoch) int { return s.Epoch.Compare(e) })
+}
+
+// grow makes tree and leaves if they are not made.
+func (l *nodeLog) grow(n NodeID) {
+	if l.tree != nil {
+		return
+	}
+	l.tree = make([]branch, len(l.epochs))
+	whole := make([]bool, len(l.epochs)) // sealed at its last held record
+	for i, s := range l.epochs {
+		b := branch{parent: -1, sealed: l.tree[i].sealed}
+		if s.Lo == 1 && s.LoPrev != (Link{}) {
+			b.parent = l.sealedBy(s.LoPrev)
+		}
+		switch {
+		case b.parent >= 0:
+			p := &l.tree[b.parent]
+			b.base = p.base
+			p.sealed = max(p.sealed, s.LoPrev.Seq)
+			whole[b.parent] = whole[b.parent] || s.LoPrev.Seq == l.epochs[b.parent].Hi
+		case s.Lo > 1 || s.LoPrev != (Link{}):
+			b.base = Point{s.Epoch, s.Lo}
+		}
+		l.tree[i] = b
+	}
+	for i := len(l.epochs) - 1; i >= 0 && len(l.leaves) < MaxLeaves; i-- {
+		if s := l.epochs[i]; !whole[i] {
+			l.leaves = append(l.leaves, Leaf{n, s.Epoch, s.Hi, s.HiHash, l.tree[i].base})
+		}
+	}
+	slices.Reverse(l.leaves)
+}
+
+// sealedBy is the index of the epoch of the record that a seal names, if that record is held; else -1.
+func (l *nodeLog) sealedBy(prev Link) int {
+	i, held := l.find(prev.Epoch)
+	if !held {
+		return -1
+	}
+	p := l.epochs[i]
+	if prev.Seq < p.Lo || prev.Seq > p.Hi || prev.Seq == p.Hi && prev.Hash != p.HiHash {
+		return -1
+	}
+	return i
+}
+
+func compareNodes(a, b NodeID) int { return Origin{Node: a}.Compare(Origin{Node: b}) }
