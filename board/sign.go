@@ -11,6 +11,7 @@ import (
 const (
 	SignEntry       = "entry"
 	signHead        = "head"
+	SignCharter     = "charter" // of team charters; which charter counts is decided by hashes and acks, not by this
 	SignAck         = "ack"
 	SignOperation   = "op"
 	SignUserCharter = "user-charter"

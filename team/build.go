@@ -1,62 +1,186 @@
 package team
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+
 	"weft/board"
 
 	weftv1 "weft/api/weft/v1"
 )
 
-// Identity is a person on this machine: who they are, the device that signs for them, and what shows it to others.
-type Identity struct {
-	User        board.UserID
-	Device      board.Key
-	Charters    []*weftv1.Signed // user charters, from genesis on
-	Acceptances []*weftv1.Signed // of homes
-	Name        string
+// Limits that builders keep: what honest nodes make. Evaluation does not depend on them.
+const (
+	MaxBoards  = 64
+	MaxMembers = 1000
+	MaxInvites = 1000
+)
+
+func hashOf(b []byte) board.Hash { return sha256.Sum256(b) }
+
+// seal encodes m, once in its life, and signs it.
+func seal(k board.Key, label string, m proto.Message) (*weftv1.Signed, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't encode %s: %w", label, err)
+	}
+	sig := k.Sign(label, b)
+	return &weftv1.Signed{Object: b, Key: public(k), Signature: sig[:]}, nil
 }
 
-// NewUser founds a user with one device and one home.
-func NewUser(name string, recovery, device, node board.Key, nonce [16]byte) (Identity, error) {
-	panic("stub")
+// build makes an object that has passed the same checks as one from elsewhere.
+func build(kind board.Kind, k board.Key, m proto.Message) (*Object, error) {
+	s, err := seal(k, labels[kind], m)
+	if err != nil {
+		return nil, err
+	}
+	body, err := proto.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't encode %s: %w", kind, err)
+	}
+	return ParseObject(kind, body)
 }
 
-// Marshal is the public part of the identity (a weft.v1.Present), for a file; the device key is not in it.
-func (id Identity) Marshal() ([]byte, error) { panic("stub") }
+// usable checks the name of a team or board as people type it: TEAM/BOARD names a board, and @NAME a direct.
+func usable(name, of string) error {
+	why := badName(name)
+	switch {
+	case why != "":
+	case strings.ContainsRune(name, '/'):
+		why = "contains a slash, which separates a team from a board"
+	case strings.HasPrefix(name, "@"):
+		why = "begins with @, which names a person"
+	case strings.TrimSpace(name) != name:
+		why = "begins or ends with a space"
+	case !utf8.ValidString(name):
+		why = "is not UTF-8"
+	}
+	if why != "" {
+		return fmt.Errorf("couldn't use %q as the name of a %s: it %s: %w", name, of, why, ErrBadName)
+	}
+	return nil
+}
 
-// ParseIdentity reads what Marshal wrote and joins it with its device key.
-func ParseIdentity(b []byte, device board.Key) (Identity, error) { panic("stub") }
-
-// NewTeam founds a team: its charter and the founder's present, to be recorded in this order.
+// NewTeam founds a team: its charter and the founder's present, to be recorded in this order. admins are other people with
+// power from the start; nonce is random. Errors wrap ErrBadName or ErrLimit.
 func NewTeam(id Identity, name string, admins []board.UserID, nonce [16]byte) (board.TeamID, []*Object, error) {
-	panic("stub")
+	if err := usable(name, "team"); err != nil {
+		return board.TeamID{}, nil, err
+	}
+	if len(admins) > MaxAdmins {
+		return board.TeamID{}, nil, fmt.Errorf("couldn't found team: %d admins, at most %d: %w", len(admins), MaxAdmins, ErrLimit)
+	}
+	charter := &weftv1.TeamCharter{
+		Ver: 1, Rules: Rules, Owners: [][]byte{id.User[:]}, Nonce: nonce[:], Name: name,
+		Policy: &weftv1.TeamPolicy{Join: weftv1.JoinMode_JOIN_MODE_LINK, Visibility: weftv1.Visibility_VISIBILITY_MEMBERS},
+	}
+	for i := range admins {
+		charter.Admins = append(charter.Admins, admins[i][:])
+	}
+	c, err := build(board.KindCharter, id.Device, charter)
+	if err != nil {
+		return board.TeamID{}, nil, err
+	}
+	t := board.TeamID(c.Hash)
+	p, err := NewPresent(t, id)
+	if err != nil {
+		return board.TeamID{}, nil, err
+	}
+	return t, []*Object{c, p}, nil
 }
 
-// NewBoard makes the operation that creates a board. The board's id is board.OperationBoardID(o.Raw).
-func NewBoard(st *State, id Identity, name string, nonce [16]byte) (*Object, error) { panic("stub") }
+// operation is an operation of id in the team of st.
+func operation(st *State, id Identity, nonce [16]byte) *weftv1.Operation {
+	t := st.ID()
+	return &weftv1.Operation{Team: t[:], Author: id.User[:], Charter: t[:], Nonce: nonce[:]}
+}
 
-// NewInvite makes an invite; seed is that of the invite's key.
+// mayGovern says whether id's device may act with power in the team.
+func mayGovern(st *State, id Identity, to string) error {
+	switch r := st.Role(id.User); {
+	case !st.Known():
+		return fmt.Errorf("couldn't %s: the team's charter is not here yet: %w", to, board.ErrPending)
+	case st.UpgradeNeeded():
+		return fmt.Errorf("couldn't %s: %w", to, ErrUpgradeNeeded)
+	case r == None:
+		return fmt.Errorf("couldn't %s: %w", to, board.ErrNotMember)
+	case r != Owner && r != Admin:
+		return fmt.Errorf("couldn't %s: you are a %s: %w", to, r, ErrNoPower)
+	}
+	m, _ := st.people.get(id.User)
+	if !m.signs(id.Device.Public()) {
+		return fmt.Errorf("couldn't %s: this device is not known in the team: %w", to, board.ErrPending)
+	}
+	return nil
+}
+
+// NewBoard makes the operation that creates a board, whose id is board.OperationBoardID(o.Raw). nonce is random. Errors
+// wrap ErrBadName, ErrExists, ErrLimit, ErrNoPower, ErrUpgradeNeeded, board.ErrNotMember or board.ErrPending.
+func NewBoard(st *State, id Identity, name string, nonce [16]byte) (*Object, error) {
+	if err := usable(name, "board"); err != nil {
+		return nil, err
+	}
+	if err := mayGovern(st, id, "create board"); err != nil {
+		return nil, err
+	}
+	for _, b := range st.boards {
+		if b.Name == name {
+			return nil, fmt.Errorf("couldn't create board %q: %w", name, ErrExists)
+		}
+	}
+	if len(st.boards) >= MaxBoards {
+		return nil, fmt.Errorf("couldn't create board: the team has %d, at most %d: %w", len(st.boards), MaxBoards, ErrLimit)
+	}
+	op := operation(st, id, nonce)
+	op.Kind = &weftv1.Operation_Board{Board: &weftv1.CreateBoard{Name: name}}
+	return build(board.KindOperation, id.Device, op)
+}
+
+// NewInvite makes an invite for quota people, until expiresMs (milliseconds since 1970; 0: for ever). seed is that of the
+// invite's own key, which goes into the link; admitter is the node that will answer for quota and expiry. nonce and seed
+// are random. Errors wrap ErrBadRequest, ErrLimit, ErrNoPower, ErrUpgradeNeeded, board.ErrNotMember or board.ErrPending.
 func NewInvite(st *State, id Identity, role Role, admitter board.NodeID, quota uint32, expiresMs uint64, nonce [16]byte, seed [32]byte) (*Object, error) {
-	panic("stub")
+	if err := mayGovern(st, id, "invite"); err != nil {
+		return nil, err
+	}
+	switch {
+	case role != Reader && role != Member:
+		return nil, fmt.Errorf("couldn't invite as %s: an invite gives the role reader or member: %w", role, ErrBadRequest)
+	case quota < 1 || quota > MaxQuota:
+		return nil, fmt.Errorf("couldn't invite %d people: one invite is for 1 to %d: %w", quota, MaxQuota, ErrBadRequest)
+	case !st.IsNode(admitter):
+		return nil, fmt.Errorf("couldn't invite: the node that is to admit people is not of the team: %w", ErrBadRequest)
+	}
+	n := 0
+	st.invites.all(func(board.Hash, *InviteState) { n++ })
+	if n >= MaxInvites {
+		return nil, fmt.Errorf("couldn't invite: the team has %d invites, at most %d: %w", n, MaxInvites, ErrLimit)
+	}
+	op := operation(st, id, nonce)
+	op.Kind = &weftv1.Operation_Invite{Invite: &weftv1.Invite{
+		Key: public(board.NewKey(seed)), Role: weftv1.Role(role), Admitter: admitter[:], Quota: quota, ExpiresMs: expiresMs,
+	}}
+	return build(board.KindOperation, id.Device, op)
 }
 
-// NewPresent presents id in a team.
-func NewPresent(t board.TeamID, id Identity) (*Object, error) { panic("stub") }
-
-// NewLink makes the link for an invite.
-func NewLink(st *State, id Identity, invite *Object, seed [32]byte, addresses []string) (*weftv1.InviteLink, error) {
-	panic("stub")
+// NewPresent presents id in a team: its charters and its homes' acceptances. The same identity gives the same object, so
+// presenting it again is a duplicate. Errors wrap board.ErrMalformed, board.ErrTooLarge or board.ErrBadSignature.
+func NewPresent(t board.TeamID, id Identity) (*Object, error) {
+	h := sha256.New()
+	h.Write([]byte("weft/present/v1\x00"))
+	h.Write(t[:])
+	for _, l := range [][]*weftv1.Signed{id.Charters, id.Acceptances} {
+		for _, s := range l {
+			o := hashOf(s.GetObject())
+			h.Write(o[:])
+		}
+	}
+	return build(board.KindOperation, id.Device, &weftv1.Operation{
+		Team: t[:], Author: id.User[:], Charter: t[:], Nonce: h.Sum(nil)[:16],
+		Kind: &weftv1.Operation_Present{Present: &weftv1.Present{Charters: id.Charters, Acceptances: id.Acceptances}},
+	})
 }
-
-// NewKnock is what id says in the lobby of the i-th admitter of a link.
-func NewKnock(link *weftv1.InviteLink, i int, id Identity) (*weftv1.Knock, error) { panic("stub") }
-
-// NewAdmit admits whom CheckKnock let through. node is the admitter's key.
-func NewAdmit(node board.Key, st *State, k *weftv1.Knock, nonce [16]byte) (*Object, error) {
-	panic("stub")
-}
-
-// EncodeLink is the text of a link.
-func EncodeLink(l *weftv1.InviteLink) string { panic("stub") }
-
-// ParseLink reads the text of a link.
-func ParseLink(s string) (*weftv1.InviteLink, error) { panic("stub") }

@@ -1,0 +1,97 @@
+package team
+
+import (
+	"bytes"
+
+	"weft/board"
+)
+
+// CheckEntry judges the header of an entry whose signature fits (trust §7): the device is its author's, the board exists,
+// and the right that it names counts, is the author's and allows writing. Whether a record of it counts, and whether it is
+// later than the entry before it, is for its holder to know. A valid entry costs no allocation.
+func (s *State) CheckEntry(h *board.Header) Verdict {
+	switch {
+	case h.Team != s.id:
+		return Verdict{Status: Void, Reason: reasonOtherTeam}
+	case s.charter == nil:
+		return Verdict{Pending, reasonNoGenesis, board.Hash(s.id)}
+	case s.charter.Rules > Rules:
+		return Verdict{Status: Pending, Reason: reasonUpgrade}
+	case h.Kind.Governance() != (h.Board == board.GovernanceID(s.id)):
+		return Verdict{Status: Void, Reason: reasonWrongKind}
+	case h.Kind.Governance():
+		return Verdict{Status: Valid} // objects count by their own signatures
+	case h.Author == board.UserID{}:
+		return Verdict{Status: Void, Reason: reasonNoAuthor}
+	}
+	m, ok := s.people.get(h.Author)
+	if !ok || len(m.keys) == 0 {
+		return Verdict{Pending, reasonNoPresent, board.Hash(h.Author)}
+	}
+	if !m.signs([32]byte(h.Device)) {
+		if m.ever[[32]byte(h.Device)] {
+			return Verdict{Status: Void, Reason: reasonDeviceRemoved}
+		}
+		return Verdict{Pending, reasonNoDevice, board.Hash(h.Author)}
+	}
+	b, ok := s.boards[h.Board]
+	if !ok {
+		return s.noBoard(h.Board)
+	}
+	role, ok := m.creds[h.Cred]
+	switch {
+	case !ok:
+		return s.noCred(h)
+	case role < b.WriteRole:
+		return Verdict{Status: Void, Reason: reasonCredRead}
+	case m.restricted && role < Admin:
+		return Verdict{Status: Void, Reason: reasonRestricted}
+	}
+	return Verdict{Status: Valid}
+}
+
+func (m *member) signs(key [32]byte) bool {
+	for i := range m.keys {
+		if m.keys[i] == key {
+			return true
+		}
+	}
+	return false
+}
+
+// noBoard says why a board does not exist: its operation is not here, or does not count.
+func (s *State) noBoard(b board.ID) Verdict {
+	v := Verdict{Status: Pending, Reason: reasonNoBoard}
+	copy(v.Missing[:], b[:])
+	for h, o := range s.objects[b[0]] {
+		if !bytes.Equal(h[:16], b[:]) {
+			continue
+		}
+		if o.verdict.Status == Void || o.verdict.Status == Valid {
+			return Verdict{Status: Void, Reason: reasonWrongKind}
+		}
+		v.Reason, v.Missing = o.verdict.Reason, o.verdict.Missing
+	}
+	return v
+}
+
+// noCred says why what a header names is no right of its author.
+func (s *State) noCred(h *board.Header) Verdict {
+	o, ok := s.objects.get(h.Cred)
+	if !ok {
+		return Verdict{Pending, reasonNoCred, h.Cred}
+	}
+	switch {
+	case o.verdict.Status == Pending:
+		return Verdict{Pending, reasonCredPending, o.verdict.Missing}
+	case o.verdict.Status == Unevaluated:
+		return Verdict{Status: Pending, Reason: reasonLater}
+	case o.verdict.Status == Void:
+		return Verdict{Status: Void, Reason: reasonCredVoid}
+	case o.act == actCharter:
+		return Verdict{Status: Void, Reason: reasonCredNoPower}
+	case o.act == actAdmit && o.user != h.Author:
+		return Verdict{Status: Void, Reason: reasonCredOther}
+	}
+	return Verdict{Status: Void, Reason: reasonCredVoid}
+}

@@ -1,0 +1,32 @@
+package team
+
+// Why something is void or pending, in words for people. They are constants, so that saying why costs nothing.
+const (
+	reasonNoGenesis     = "the team's charter is not here yet"
+	reasonUpgrade       = "the team needs a newer version of weft"
+	reasonOtherTeam     = "it belongs to another team"
+	reasonNoAuthor      = "it names no author"
+	reasonNoCharter     = "the charter that it acts under is not here yet"
+	reasonLaterCharter  = "it acts under a charter that this version does not evaluate"
+	reasonNotCharter    = "what it acts under is not a charter"
+	reasonNoPower       = "its author is neither owner nor admin"
+	reasonNoPresent     = "its author has not been presented here yet"
+	reasonNoDevice      = "its device is not among its author's known devices yet"
+	reasonDeviceRemoved = "its device was removed by its author"
+	reasonNoInvite      = "the invite that it uses is not here yet"
+	reasonNotInvite     = "what it uses is not an invite"
+	reasonInviteVoid    = "the invite that it uses does not count"
+	reasonNotAdmitter   = "it is signed by a node that the invite does not name"
+	reasonBadProof      = "the invite's key did not sign it"
+	reasonQuota         = "the invite was used up"
+	reasonLater         = "not evaluated by this version"
+	reasonNoBoard       = "its board is not known here yet"
+	reasonWrongKind     = "its kind does not belong on this board"
+	reasonNoCred        = "the right that it names is not here yet"
+	reasonCredPending   = "the right that it names does not count yet"
+	reasonCredOther     = "the right that it names is someone else's"
+	reasonCredVoid      = "the right that it names does not count"
+	reasonCredNoPower   = "its author is neither owner nor admin in the charter that it names"
+	reasonCredRead      = "the right that it names does not allow writing here"
+	reasonRestricted    = "its author may only read"
+)
