@@ -84,6 +84,7 @@ type ErrorDetail struct {
 	RetryAfterMs  uint64                 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	ServerHlc     uint64                 `protobuf:"varint,4,opt,name=server_hlc,json=serverHlc,proto3" json:"server_hlc,omitempty"` // CLOCK_AHEAD: the node's time
 	Cursor        string                 `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`                         // BAD_CURSOR: where to go on after a recovery by pages
+	Results       []*PostResult          `protobuf:"bytes,6,rep,name=results,proto3" json:"results,omitempty"`                       // DEADLINE of a post with wait=replicated: what is stored, and how far it got
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -151,6 +152,13 @@ func (x *ErrorDetail) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *ErrorDetail) GetResults() []*PostResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
 }
 
 type GetInfoRequest struct {
@@ -2711,8 +2719,8 @@ type NewPost struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`                                    // UTF-8, 1..65,536 bytes
 	ClientMsgId   string                 `protobuf:"bytes,2,opt,name=client_msg_id,json=clientMsgId,proto3" json:"client_msg_id,omitempty"` // 1..64 bytes; empty: made here, and then a retry can double
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                    // post (default)
-	ReplyTo       string                 `protobuf:"bytes,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                    // post (default), or reply (default with reply_to)
+	ReplyTo       string                 `protobuf:"bytes,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`               // entry id of the entry that this one answers; it must be held here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2782,6 +2790,7 @@ type PostRequest struct {
 	Posts         []*NewPost             `protobuf:"bytes,3,rep,name=posts,proto3" json:"posts,omitempty"`                           // 1..1,000
 	Wait          string                 `protobuf:"bytes,4,opt,name=wait,proto3" json:"wait,omitempty"`                             // stored (default), replicated
 	WaitNodes     uint32                 `protobuf:"varint,5,opt,name=wait_nodes,json=waitNodes,proto3" json:"wait_nodes,omitempty"` // replicated: on how many other nodes; 0: one
+	TimeoutMs     uint64                 `protobuf:"varint,6,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // replicated: how long to wait; 0: 30,000, or the call's own deadline if that is sooner
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2851,17 +2860,26 @@ func (x *PostRequest) GetWaitNodes() uint32 {
 	return 0
 }
 
+func (x *PostRequest) GetTimeoutMs() uint64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
 type PostResult struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	EntryId       string                 `protobuf:"bytes,1,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
-	Origin        string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"` // node id/epoch of the record
-	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`            // stored, replicated
-	Replicated    uint32                 `protobuf:"varint,5,opt,name=replicated,proto3" json:"replicated,omitempty"` // nodes that hold it, this one not counted
-	Nodes         uint32                 `protobuf:"varint,6,opt,name=nodes,proto3" json:"nodes,omitempty"`           // nodes of the team, this one not counted
-	Duplicate     bool                   `protobuf:"varint,7,opt,name=duplicate,proto3" json:"duplicate,omitempty"`   // it was here already
-	Hlc           uint64                 `protobuf:"varint,8,opt,name=hlc,proto3" json:"hlc,omitempty"`
-	Receipt       []byte                 `protobuf:"bytes,9,opt,name=receipt,proto3" json:"receipt,omitempty"` // signed head of this node that covers the record
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	EntryId    string                 `protobuf:"bytes,1,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
+	Origin     string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"` // node id/epoch of the record
+	Seq        uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	State      string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`            // stored, replicated
+	Replicated uint32                 `protobuf:"varint,5,opt,name=replicated,proto3" json:"replicated,omitempty"` // nodes that hold it, this one not counted
+	Nodes      uint32                 `protobuf:"varint,6,opt,name=nodes,proto3" json:"nodes,omitempty"`           // nodes of the team, this one not counted
+	Duplicate  bool                   `protobuf:"varint,7,opt,name=duplicate,proto3" json:"duplicate,omitempty"`   // it was here already
+	Hlc        uint64                 `protobuf:"varint,8,opt,name=hlc,proto3" json:"hlc,omitempty"`
+	// A weft.v1.Head, signed by the node whose log has the record, that covers it. In a batch it stands on the last result
+	// of each origin and covers those before.
+	Receipt       []byte `protobuf:"bytes,9,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3128,7 +3146,7 @@ type WatchPostRequest struct {
 	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
 	Board         string                 `protobuf:"bytes,2,opt,name=board,proto3" json:"board,omitempty"`
 	EntryId       string                 `protobuf:"bytes,3,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
-	Until         string                 `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"` // replicated (default): by every node of the team; the stream ends there
+	Until         string                 `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"` // replicated (default): by every node of the team; the stream ends there. stored: one answer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3340,7 +3358,7 @@ type HistoryResponse struct {
 	Entries           []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"` // oldest first
 	Before            string                 `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`   // token for the page of older entries; empty: none held
 	After             string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`     // token for the page of newer entries
-	Vector            string                 `protobuf:"bytes,4,opt,name=vector,proto3" json:"vector,omitempty"`   // token: what was shown up to here, for MarkRead
+	Vector            string                 `protobuf:"bytes,4,opt,name=vector,proto3" json:"vector,omitempty"`   // token for MarkRead: everything up to the end of this page; of the newest page also for at_least
 	HistoryStartsHere bool                   `protobuf:"varint,5,opt,name=history_starts_here,json=historyStartsHere,proto3" json:"history_starts_here,omitempty"`
 	HistoryArriving   bool                   `protobuf:"varint,6,opt,name=history_arriving,json=historyArriving,proto3" json:"history_arriving,omitempty"`
 	unknownFields     protoimpl.UnknownFields
@@ -3732,7 +3750,8 @@ type SyncRequest struct {
 	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"` // empty: begin with a snapshot, then go on
 	Teams         []string               `protobuf:"bytes,2,rep,name=teams,proto3" json:"teams,omitempty"`   // empty: all
 	View          EntryView              `protobuf:"varint,3,opt,name=view,proto3,enum=weft.v1.EntryView" json:"view,omitempty"`
-	Last          uint32                 `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"` // with an empty cursor: newest entries of each board to send first; 0: 0
+	Last          uint32                 `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"`    // with an empty cursor: newest entries of each board to send first, at most 1,000
+	Boards        []string               `protobuf:"bytes,5,rep,name=boards,proto3" json:"boards,omitempty"` // only these: ids, or TEAM/BOARD; empty: all of the teams
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3793,6 +3812,13 @@ func (x *SyncRequest) GetLast() uint32 {
 		return x.Last
 	}
 	return 0
+}
+
+func (x *SyncRequest) GetBoards() []string {
+	if x != nil {
+		return x.Boards
+	}
+	return nil
 }
 
 // SyncResponse is a batch of events. Its cursor stands after the last of them.
@@ -4008,7 +4034,7 @@ type EntryShown struct {
 	BoardId       string                 `protobuf:"bytes,2,opt,name=board_id,json=boardId,proto3" json:"board_id,omitempty"`
 	Entry         *Entry                 `protobuf:"bytes,3,opt,name=entry,proto3" json:"entry,omitempty"`
 	Late          bool                   `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`    // a later entry of the same device was shown before
-	Vector        string                 `protobuf:"bytes,5,opt,name=vector,proto3" json:"vector,omitempty"` // token for MarkRead: everything of this board up to this event
+	Vector        string                 `protobuf:"bytes,5,opt,name=vector,proto3" json:"vector,omitempty"` // token for MarkRead: what this stream has shown of the board; on the last entry of each board in a batch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4454,14 +4480,15 @@ var File_weft_v1_api_proto protoreflect.FileDescriptor
 
 const file_weft_v1_api_proto_rawDesc = "" +
 	"\n" +
-	"\x11weft/v1/api.proto\x12\aweft.v1\"\x96\x01\n" +
+	"\x11weft/v1/api.proto\x12\aweft.v1\"\xc5\x01\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs\x12\x1d\n" +
 	"\n" +
 	"server_hlc\x18\x04 \x01(\x04R\tserverHlc\x12\x16\n" +
-	"\x06cursor\x18\x05 \x01(\tR\x06cursor\"\x10\n" +
+	"\x06cursor\x18\x05 \x01(\tR\x06cursor\x12-\n" +
+	"\aresults\x18\x06 \x03(\v2\x13.weft.v1.PostResultR\aresults\"\x10\n" +
 	"\x0eGetInfoRequest\"\xb6\x03\n" +
 	"\x0fGetInfoResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x17\n" +
@@ -4659,14 +4686,16 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\"\n" +
 	"\rclient_msg_id\x18\x02 \x01(\tR\vclientMsgId\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x19\n" +
-	"\breply_to\x18\x04 \x01(\tR\areplyTo\"\x92\x01\n" +
+	"\breply_to\x18\x04 \x01(\tR\areplyTo\"\xb1\x01\n" +
 	"\vPostRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05board\x18\x02 \x01(\tR\x05board\x12&\n" +
 	"\x05posts\x18\x03 \x03(\v2\x10.weft.v1.NewPostR\x05posts\x12\x12\n" +
 	"\x04wait\x18\x04 \x01(\tR\x04wait\x12\x1d\n" +
 	"\n" +
-	"wait_nodes\x18\x05 \x01(\rR\twaitNodes\"\xe7\x01\n" +
+	"wait_nodes\x18\x05 \x01(\rR\twaitNodes\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x06 \x01(\x04R\ttimeoutMs\"\xe7\x01\n" +
 	"\n" +
 	"PostResult\x12\x19\n" +
 	"\bentry_id\x18\x01 \x01(\tR\aentryId\x12\x16\n" +
@@ -4735,12 +4764,13 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x05up_to\x18\x04 \x01(\tR\x04upTo\x12\x10\n" +
 	"\x03all\x18\x05 \x01(\bR\x03all\"*\n" +
 	"\x10MarkReadResponse\x12\x16\n" +
-	"\x06unread\x18\x01 \x01(\x04R\x06unread\"w\n" +
+	"\x06unread\x18\x01 \x01(\x04R\x06unread\"\x8f\x01\n" +
 	"\vSyncRequest\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05teams\x18\x02 \x03(\tR\x05teams\x12&\n" +
 	"\x04view\x18\x03 \x01(\x0e2\x12.weft.v1.EntryViewR\x04view\x12\x12\n" +
-	"\x04last\x18\x04 \x01(\rR\x04last\"f\n" +
+	"\x04last\x18\x04 \x01(\rR\x04last\x12\x16\n" +
+	"\x06boards\x18\x05 \x03(\tR\x06boards\"f\n" +
 	"\fSyncResponse\x12*\n" +
 	"\x06events\x18\x01 \x03(\v2\x12.weft.v1.SyncEventR\x06events\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x12\n" +
@@ -4906,87 +4936,88 @@ var file_weft_v1_api_proto_goTypes = []any{
 	(*AckResponse)(nil),             // 67: weft.v1.AckResponse
 }
 var file_weft_v1_api_proto_depIdxs = []int32{
-	5,  // 0: weft.v1.ListPeersResponse.peers:type_name -> weft.v1.Peer
-	10, // 1: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
-	15, // 2: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
-	24, // 3: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
-	24, // 4: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
-	36, // 5: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
-	28, // 6: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
-	30, // 7: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
-	41, // 8: weft.v1.Board.last:type_name -> weft.v1.Entry
-	36, // 9: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
-	42, // 10: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
-	44, // 11: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
-	44, // 12: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
-	44, // 13: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
-	0,  // 14: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
-	41, // 15: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
-	53, // 16: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
-	0,  // 17: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
-	59, // 18: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
-	60, // 19: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
-	61, // 20: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
-	62, // 21: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
-	63, // 22: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
-	64, // 23: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
-	65, // 24: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
-	41, // 25: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
-	36, // 26: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
-	24, // 27: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
-	2,  // 28: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
-	4,  // 29: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
-	7,  // 30: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
-	9,  // 31: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
-	12, // 32: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
-	14, // 33: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
-	17, // 34: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
-	19, // 35: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
-	21, // 36: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
-	23, // 37: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
-	26, // 38: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
-	29, // 39: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
-	32, // 40: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
-	34, // 41: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
-	37, // 42: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
-	39, // 43: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
-	43, // 44: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
-	46, // 45: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
-	48, // 46: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
-	50, // 47: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
-	52, // 48: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
-	55, // 49: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
-	57, // 50: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
-	66, // 51: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
-	3,  // 52: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
-	6,  // 53: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
-	8,  // 54: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
-	11, // 55: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
-	13, // 56: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
-	16, // 57: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
-	18, // 58: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
-	20, // 59: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
-	22, // 60: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
-	25, // 61: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
-	27, // 62: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
-	31, // 63: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
-	33, // 64: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
-	35, // 65: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
-	38, // 66: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
-	40, // 67: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
-	45, // 68: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
-	47, // 69: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
-	49, // 70: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
-	51, // 71: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
-	54, // 72: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
-	56, // 73: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
-	58, // 74: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
-	67, // 75: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
-	52, // [52:76] is the sub-list for method output_type
-	28, // [28:52] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	44, // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
+	5,  // 1: weft.v1.ListPeersResponse.peers:type_name -> weft.v1.Peer
+	10, // 2: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
+	15, // 3: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
+	24, // 4: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
+	24, // 5: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
+	36, // 6: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
+	28, // 7: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
+	30, // 8: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
+	41, // 9: weft.v1.Board.last:type_name -> weft.v1.Entry
+	36, // 10: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
+	42, // 11: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
+	44, // 12: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
+	44, // 13: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
+	44, // 14: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
+	0,  // 15: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
+	41, // 16: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
+	53, // 17: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
+	0,  // 18: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
+	59, // 19: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
+	60, // 20: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
+	61, // 21: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
+	62, // 22: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
+	63, // 23: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
+	64, // 24: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
+	65, // 25: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
+	41, // 26: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
+	36, // 27: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
+	24, // 28: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
+	2,  // 29: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
+	4,  // 30: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
+	7,  // 31: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
+	9,  // 32: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
+	12, // 33: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
+	14, // 34: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
+	17, // 35: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
+	19, // 36: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
+	21, // 37: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
+	23, // 38: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
+	26, // 39: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
+	29, // 40: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
+	32, // 41: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
+	34, // 42: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
+	37, // 43: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
+	39, // 44: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
+	43, // 45: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
+	46, // 46: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
+	48, // 47: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
+	50, // 48: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
+	52, // 49: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
+	55, // 50: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
+	57, // 51: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
+	66, // 52: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
+	3,  // 53: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
+	6,  // 54: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
+	8,  // 55: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
+	11, // 56: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
+	13, // 57: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
+	16, // 58: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
+	18, // 59: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
+	20, // 60: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
+	22, // 61: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
+	25, // 62: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
+	27, // 63: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
+	31, // 64: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
+	33, // 65: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
+	35, // 66: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
+	38, // 67: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
+	40, // 68: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
+	45, // 69: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
+	47, // 70: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
+	49, // 71: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
+	51, // 72: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
+	54, // 73: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
+	56, // 74: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
+	58, // 75: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
+	67, // 76: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
+	53, // [53:77] is the sub-list for method output_type
+	29, // [29:53] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_api_proto_init() }

@@ -1,0 +1,140 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/api/weft/v1/weftv1connect"
+	"weft/board"
+	"weft/store"
+	"weft/team"
+)
+
+// MaxRequest is the size of a request message in bytes, after decompression: a thousand posts of 8 KiB, or 120 of the
+// largest.
+const MaxRequest = 8 << 20
+
+// Mesh is what the API needs of the network. Its methods are safe for concurrent use. Join wraps ErrOffline where no
+// node of the link answered.
+type Mesh interface {
+	// ListPeers says whom this node knows and how it reaches them.
+	ListPeers() []*weftv1.Peer
+	// AddPeer keeps an address and dials it now and after each loss.
+	AddPeer(ctx context.Context, address string) (board.NodeID, error)
+	// Join uses a link and returns when the team is usable here.
+	Join(ctx context.Context, link *weftv1.InviteLink) (Joined, error)
+	// InviteAddrs are addresses of this node for links, those that other machines can reach first.
+	InviteAddrs() []string
+	// SyncStatus says how complete the boards of a team are, the governance board first; names may stay empty.
+	SyncStatus(t board.TeamID) []*weftv1.BoardSync
+	// LastHeard is when any other node of a team was last heard; zero: never.
+	LastHeard() time.Time
+	// Replicated says how many of a team's other nodes hold the record at p, and how many other nodes there are.
+	Replicated(b board.ID, p board.Position) (k, n int)
+	// WatchReplicated nudges when Replicated may have changed; a nudge can be lost only if another waits. The function ends it.
+	WatchReplicated() (<-chan struct{}, func())
+}
+
+// Joined is what Mesh.Join reached.
+type Joined struct {
+	Team          board.TeamID
+	AlreadyMember bool
+}
+
+// Options of a handler. Store, Mesh and Identity are needed.
+type Options struct {
+	Store    *store.Store
+	Mesh     Mesh
+	Identity team.Identity // the node's own user; posts are signed by its device
+	Node     board.NodeID
+	// Info answers NodeService.GetInfo; the handler fills in what it knows where this leaves it empty.
+	Info func() *weftv1.GetInfoResponse
+	// Doctor looks at the machine; nil: no checks.
+	Doctor func(ctx context.Context) []*weftv1.DoctorCheck
+	// TakeRecoveryKey returns the words once and erases the key; ErrGone afterwards.
+	TakeRecoveryKey func() (string, error)
+	Log             *slog.Logger          // nil: silent
+	Registerer      prometheus.Registerer // nil: no metrics
+	Version         string
+	Now             func() time.Time // nil: time.Now
+}
+
+// service holds what the four services share. Its fields don't change.
+type service struct {
+	Options
+	obs      *observer
+	sessions chan struct{} // a slot for each Sync stream
+}
+
+// NewHandler is the whole API as one http.Handler: NodeService, TeamService, BoardService, SyncService, grpc.health.v1
+// and server reflection (v1 and v1alpha). It is safe for concurrent use and owns no goroutine.
+func NewHandler(o Options) (http.Handler, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	obs, err := newObserver(o.Log, o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams)}
+	options := append(codecs(),
+		connect.WithInterceptors(obs),
+		connect.WithReadMaxBytes(MaxRequest),
+		connect.WithCompressMinBytes(math.MaxInt), // the socket is faster than gzip; requests may come compressed
+	)
+	mux := http.NewServeMux()
+	mux.Handle(weftv1connect.NewNodeServiceHandler(&nodeService{s}, options...))
+	mux.Handle(weftv1connect.NewTeamServiceHandler(&teamService{s}, options...))
+	mux.Handle(weftv1connect.NewBoardServiceHandler(&boardService{s}, options...))
+	mux.Handle(weftv1connect.NewSyncServiceHandler(&syncService{s}, options...))
+	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(serviceNames...), options...))
+	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, serviceNames...)...)
+	mux.Handle(grpcreflect.NewHandlerV1(reflector, options...))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options...))
+	mux.Handle("/", unknownMethod(options))
+	return limitBody(mux), nil
+}
+
+var serviceNames = []string{
+	weftv1connect.NodeServiceName, weftv1connect.TeamServiceName,
+	weftv1connect.BoardServiceName, weftv1connect.SyncServiceName,
+}
+
+// procedureNames are the procedures of weft.v1, from the schema.
+func procedureNames() (names []string) {
+	services := weftv1.File_weft_v1_api_proto.Services()
+	for i := range services.Len() {
+		methods := services.Get(i).Methods()
+		for j := range methods.Len() {
+			names = append(names, fmt.Sprintf("/%s/%s", services.Get(i).FullName(), methods.Get(j).Name()))
+		}
+	}
+	return names
+}
+
+// unknownMethod answers what no service answers.
+func unknownMethod(options []connect.HandlerOption) http.Handler {
+	writer := connect.NewErrorWriter(options...)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || !writer.IsSupported(r) {
+			http.Error(w, "this is the API of a weft node; see docs/API.md", http.StatusNotFound)
+			return
+		}
+		//nolint:errcheck // the caller has gone
+		writer.Write(w, r, wireError(refuse(reasonUnimplemented, "couldn't find the method %s", strings.TrimPrefix(r.URL.Path, "/"))))
+	})
+}

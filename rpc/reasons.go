@@ -1,0 +1,97 @@
+package rpc
+
+import "connectrpc.com/connect"
+
+// reason is what an ErrorDetail says, for programs; docs/API.md lists each.
+type reason string
+
+const (
+	reasonAmbiguous      reason = "AMBIGUOUS"
+	reasonBadCursor      reason = "BAD_CURSOR"
+	reasonBadName        reason = "BAD_NAME"
+	reasonBadLink        reason = "BAD_LINK"
+	reasonBadSignature   reason = "BAD_SIGNATURE"
+	reasonBadToken       reason = "BAD_TOKEN"
+	reasonBusy           reason = "BUSY"
+	reasonCanceled       reason = "CANCELED"
+	reasonClockAhead     reason = "CLOCK_AHEAD"
+	reasonDamaged        reason = "DAMAGED"
+	reasonDeadline       reason = "DEADLINE"
+	reasonEmpty          reason = "EMPTY"
+	reasonExhausted      reason = "EXHAUSTED"
+	reasonExpired        reason = "EXPIRED"
+	reasonForbidden      reason = "FORBIDDEN"
+	reasonGap            reason = "GAP"
+	reasonGone           reason = "GONE"
+	reasonInternal       reason = "INTERNAL"
+	reasonLimit          reason = "LIMIT"
+	reasonMalformed      reason = "MALFORMED"
+	reasonNameTaken      reason = "NAME_TAKEN"
+	reasonNotFound       reason = "NOT_FOUND"
+	reasonNotHeld        reason = "NOT_HELD"
+	reasonNotMember      reason = "NOT_MEMBER"
+	reasonNotUTF8        reason = "NOT_UTF8"
+	reasonOffline        reason = "OFFLINE"
+	reasonOutOfOrder     reason = "OUT_OF_ORDER"
+	reasonOutcomeUnknown reason = "OUTCOME_UNKNOWN"
+	reasonPending        reason = "PENDING"
+	reasonQuota          reason = "QUOTA"
+	reasonStopping       reason = "STOPPING"
+	reasonStorageFull    reason = "STORAGE_FULL"
+	reasonTooFewNodes    reason = "TOO_FEW_NODES"
+	reasonTooLarge       reason = "TOO_LARGE"
+	reasonTooMany        reason = "TOO_MANY"
+	reasonUnknownOption  reason = "UNKNOWN_OPTION"
+	reasonUnimplemented  reason = "UNIMPLEMENTED"
+	reasonUpgradeNeeded  reason = "UPGRADE_NEEDED"
+	reasonVoid           reason = "VOID"
+)
+
+// meaning is what a reason stands for: the code that every client library knows, and what the person can do.
+type meaning struct {
+	code connect.Code
+	hint string
+}
+
+// reasons is the one table of what this API refuses, and how.
+var reasons = map[reason]meaning{
+	reasonAmbiguous:      {connect.CodeFailedPrecondition, "give one of the ids that the message lists"},
+	reasonBadCursor:      {connect.CodeOutOfRange, "read the boards again by History, then go on from the cursor in this detail; or begin with an empty cursor"},
+	reasonBadName:        {connect.CodeInvalidArgument, "choose a name of 1 to 64 bytes of text, without control characters and /"},
+	reasonLimit:          {connect.CodeResourceExhausted, "docs/limits.md says what is possible; an operator can change the node's own limits"},
+	reasonBadLink:        {connect.CodeInvalidArgument, "copy the whole link again, from weft: to its last character"},
+	reasonBadSignature:   {connect.CodeInvalidArgument, "sign the header's hash with the device key that the header names"},
+	reasonBadToken:       {connect.CodeInvalidArgument, "use tokens as this node's answers gave them; begin without one"},
+	reasonBusy:           {connect.CodeResourceExhausted, "close streams that nobody reads, or try again later"},
+	reasonCanceled:       {connect.CodeCanceled, "the caller gave up; posts may have been stored, and posting them again with the same client_msg_id is safe"},
+	reasonClockAhead:     {connect.CodeFailedPrecondition, "sign again with a stamp not later than server_hlc, and set this machine's clock"},
+	reasonDamaged:        {connect.CodeDataLoss, "run weft check: it finds what is damaged and fetches it from other nodes"},
+	reasonDeadline:       {connect.CodeDeadlineExceeded, "ask again with more time, or look at weft sync for what is missing"},
+	reasonEmpty:          {connect.CodeInvalidArgument, "give the field that the message names"},
+	reasonExhausted:      {connect.CodeFailedPrecondition, "ask for a new invite: this one was used as often as it allows"},
+	reasonExpired:        {connect.CodeFailedPrecondition, "ask for a new invite: this one has expired"},
+	reasonForbidden:      {connect.CodePermissionDenied, "ask an owner or admin of the team (weft team members TEAM shows who)"},
+	reasonGap:            {connect.CodeFailedPrecondition, "send the device's earlier entries first"},
+	reasonGone:           {connect.CodeFailedPrecondition, "it was shown before and then erased from this machine; look where it was written down"},
+	reasonInternal:       {connect.CodeInternal, "this is a fault of weft: the node's log has more; weft doctor may find the cause"},
+	reasonMalformed:      {connect.CodeInvalidArgument, "compare the request with docs/API.md"},
+	reasonNameTaken:      {connect.CodeAlreadyExists, "choose another name, or use the one that is there"},
+	reasonNotFound:       {connect.CodeNotFound, "weft team list and weft board list show what is there"},
+	reasonNotHeld:        {connect.CodeNotFound, "this node does not have it (yet); weft sync shows what is missing"},
+	reasonNotMember:      {connect.CodePermissionDenied, "ask a member for an invite that lets you write, then weft join LINK"},
+	reasonNotUTF8:        {connect.CodeInvalidArgument, "send text as UTF-8"},
+	reasonOffline:        {connect.CodeUnavailable, "see that this machine and the inviter's node are on line, then try again; the link stays good"},
+	reasonOutOfOrder:     {connect.CodeFailedPrecondition, "stamps of a device only grow: sign again with a later one"},
+	reasonOutcomeUnknown: {connect.CodeUnavailable, "it may or may not be stored: post again with the same client_msg_id, which doubles nothing"},
+	reasonPending:        {connect.CodeUnavailable, "this node does not know yet whether you may write: try again in a moment; weft sync shows what is missing"},
+	reasonQuota:          {connect.CodeResourceExhausted, "wait as long as retry_after_ms says, then post again with the same client_msg_id"},
+	reasonStopping:       {connect.CodeUnavailable, "the node is stopping or has stopped: try again when it runs, streams with their last cursor"},
+	reasonStorageFull:    {connect.CodeResourceExhausted, "make room on the node's disk; reading goes on meanwhile"},
+	reasonTooFewNodes:    {connect.CodeFailedPrecondition, "post with wait=stored, or invite somebody whose node will hold a copy"},
+	reasonTooLarge:       {connect.CodeInvalidArgument, "split it"},
+	reasonTooMany:        {connect.CodeInvalidArgument, "ask for less at a time"},
+	reasonUnknownOption:  {connect.CodeInvalidArgument, "use one of the values that the message names"},
+	reasonUnimplemented:  {connect.CodeUnimplemented, "this version of weft does not have it; weft version says which one this is"},
+	reasonUpgradeNeeded:  {connect.CodeFailedPrecondition, "the team uses rules of a newer weft: install it; reading goes on meanwhile"},
+	reasonVoid:           {connect.CodePermissionDenied, "by the team's rules this may not be written by this device"},
+}
