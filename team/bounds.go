@@ -19,7 +19,7 @@ import (
 const (
 	MaxCharter   = board.MaxBody - 256 // bytes of a team charter: it must fit an entry's body together with its signature
 	MaxOperation = 16 << 10            // bytes of an operation
-	MaxAck       = 256                 // bytes of an ack
+	MaxAck       = 112                 // bytes of an ack: fewer than any operation has, so that no bytes are both
 	MaxName      = 64                  // bytes of the name of a team, board or person
 	MaxOwners    = 16
 	MaxAdmins    = 64
@@ -58,7 +58,8 @@ func decode(what string, b []byte, most int, m proto.Message) error {
 }
 
 // walk goes over the fields of a message without decoding it and says what is wrong with them, or "". Groups, which weft
-// never uses, are refused: they could nest without a bound.
+// never uses, are refused: they could nest without a bound. So are known fields of a wrong wire type, which decoders skip:
+// with them one row of bytes, and so one hash, could be two kinds of object.
 func walk(b []byte, d protoreflect.MessageDescriptor, depth int, budget *int) string {
 	if depth == 0 {
 		return "nested too deeply"
@@ -79,15 +80,31 @@ func walk(b []byte, d protoreflect.MessageDescriptor, depth int, budget *int) st
 		if n < 0 {
 			return "bad field"
 		}
-		if f := d.Fields().ByNumber(num); f != nil && typ == protowire.BytesType && f.Message() != nil {
-			v, _ := protowire.ConsumeBytes(b)
-			if why := walk(v, f.Message(), depth-1, budget); why != "" {
-				return why
+		if f := d.Fields().ByNumber(num); f != nil {
+			if typ != wireType(f.Kind()) {
+				return "wrong type of field"
+			}
+			if f.Message() != nil {
+				v, _ := protowire.ConsumeBytes(b)
+				if why := walk(v, f.Message(), depth-1, budget); why != "" {
+					return why
+				}
 			}
 		}
 		b = b[n:]
 	}
 	return ""
+}
+
+// wireType of a field; objects have no packed ones.
+func wireType(k protoreflect.Kind) protowire.Type {
+	switch k {
+	case protoreflect.BytesKind, protoreflect.StringKind, protoreflect.MessageKind:
+		return protowire.BytesType
+	case protoreflect.Fixed64Kind:
+		return protowire.Fixed64Type
+	}
+	return protowire.VarintType
 }
 
 // checker collects the first thing that is wrong with an object, in words.
