@@ -244,6 +244,9 @@ func (h *Holding) Covered(v Vector, n NodeID) []Point {
 // and idempotent. Where a node has more than MaxLeaves leaves, those of its latest epochs stay.
 func MergeMax(h *Holding, a, b Vector) Vector {
 	all := slices.Concat(a, b)
+	for i := range all {
+		all[i].Base = Point{}
+	}
 	slices.SortFunc(all, func(x, y Leaf) int { // the greatest of an origin first
 		if c := (Origin{x.Node, x.Epoch}).Compare(Origin{y.Node, y.Epoch}); c != 0 {
 			return c
@@ -264,7 +267,6 @@ func MergeMax(h *Holding, a, b Vector) Vector {
 		if kept == MaxLeaves || slices.ContainsFunc(out[len(out)-kept:], func(k Leaf) bool { return h.includes(k, Point{l.Epoch, l.Seq}) }) {
 			continue
 		}
-		l.Base = Point{}
 		out, kept = append(out, l), kept+1
 	}
 	slices.Reverse(out)

@@ -1,9 +1,6 @@
 package board
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Replication as a state machine. A Replica is told what happens (events) and answers with what to do (effects); it
 // does nothing itself. It decides what to tell peers of what is held here, which missing records to ask of whom, what
@@ -45,11 +42,13 @@ type PeerDown struct {
 	Governance bool
 }
 
-// TeamChanged: this node takes part in a team, whose nodes and message boards are now these. Everything already held
-// of a new board must be told by Held events before anything else about it.
+// TeamChanged: this node takes part in a team, whose nodes and message boards are now these. What the store holds of
+// them already follows in Held events; at start all of this comes before the first PeerUp.
 type TeamChanged struct {
 	Team   TeamID
 	Nodes  []NodeID // nodes(team); this node may be among them
+	Former []NodeID // nodes of the past, whose logs are still part of the boards
+	Via    []NodeID // peers to get governance from although they are not known as nodes yet: who let this node in
 	Boards []ID     // message boards; the governance board goes without saying
 }
 
@@ -72,7 +71,8 @@ type Lost struct {
 	Stretch Stretch
 }
 
-// PeerVector: a TeamVector frame. With Digest and without Whole and Boards it asks whether the digests are the same.
+// PeerVector: a TeamVector frame. With Digest and without Whole and Boards it asks whether the digests are the same. What
+// is not whole replaces, of each board, the leaves of the nodes that it names.
 type PeerVector struct {
 	Peer       NodeID
 	Governance bool
@@ -161,6 +161,12 @@ type Restored struct {
 	Seqs   []uint64
 }
 
+// Moving: bytes of an unfinished frame are coming in from a peer, so a slow link is no reason to leave it yet.
+type Moving struct {
+	Peer       NodeID
+	Governance bool
+}
+
 // Offended: a peer broke the protocol in a way that shows outside this package (bad frame, bad head signature).
 type Offended struct {
 	Peer   NodeID
@@ -186,6 +192,7 @@ func (Ingested) event()           {}
 func (GovernanceAdvanced) event() {}
 func (Orphaned) event()           {}
 func (Restored) event()           {}
+func (Moving) event()             {}
 func (Offended) event()           {}
 func (Tick) event()               {}
 
@@ -229,7 +236,7 @@ type Want struct {
 	Node       NodeID
 	Have       []Point
 	Toward     Point
-	Credit     int // bytes
+	Credit     int // bytes, in terms of Run.Size
 	Backward   bool
 }
 
@@ -248,8 +255,8 @@ type SendCancel struct {
 	ID         uint64
 }
 
-// Ingest hands a run to the store and has its outcome stepped as Ingested with the same token. Runs of one origin are
-// handed over in order and one after the other; those of different origins may go side by side.
+// Ingest hands a run to the store and has its outcome stepped as Ingested with the same token. Of one log there is never
+// more than one that is out; those of different logs may be carried out side by side.
 type Ingest struct {
 	Token uint64
 	Team  TeamID
@@ -289,38 +296,3 @@ func (Ingest) effect()     {}
 func (ReRecord) effect()   {}
 func (ClosePeer) effect()  {}
 func (Count) effect()      {}
-
-// BoardStatus answers "am I synced?" for one board.
-type BoardStatus struct {
-	Board       ID
-	Governance  bool
-	Behind      uint64   // records that peers or signed heads name and that are not held, at least
-	From        []NodeID // nodes whose logs they belong to
-	Arriving    bool     // older history is still on its way, newest first
-	Pending     int      // records held back until a gap is filled or a right is known
-	Unavailable bool     // every peer that is there was asked in vain for some of it
-}
-
-// Replica decides about replication for one node, over all its teams.
-type Replica struct {
-	cfg ReplicaConfig
-	rnd *rand.Rand
-}
-
-// NewReplica makes a Replica that knows no team and no peer. rnd is used for jitter and choice of peers only.
-func NewReplica(cfg ReplicaConfig, rnd *rand.Rand) *Replica { return &Replica{cfg: cfg, rnd: rnd} }
-
-// Step tells the Replica what happened and returns what to do. now must not go back. The effects' slices may be kept.
-func (r *Replica) Step(now time.Time, ev Event) []Effect { return nil }
-
-// Wake is when the next Tick is due; zero: never, unless something else happens first.
-func (r *Replica) Wake() time.Time { return time.Time{} }
-
-// Digest is one hash over all boards of a team, the governance board among them, for the beat.
-func (r *Replica) Digest(t TeamID) Hash { return Hash{} }
-
-// Status says for each board of a team, governance first, how far it is synced.
-func (r *Replica) Status(t TeamID) []BoardStatus { return nil }
-
-// PeerVector is what a connected peer last said that it holds of a board. False: it has not said.
-func (r *Replica) PeerVector(peer NodeID, t TeamID, b ID) (Vector, bool) { return nil, false }

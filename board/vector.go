@@ -70,15 +70,27 @@ func appendPoint(b []byte, p Point) []byte {
 func (v Vector) Digest() Hash { return sha256.Sum256(v.append([]byte("weft/vector/v1\x00"))) }
 
 // TeamDigest is one hash over the vectors of a team's boards, in any order: sha256 over "weft/team-vector/v1\0" and, for
-// each board that has a leaf, by id, its id and its Digest. vs is sorted in place.
+// each board that has a leaf, by id, its id and its Digest.
 func TeamDigest(vs []BoardVector) Hash {
-	slices.SortFunc(vs, func(a, b BoardVector) int { return compareBoards(a.Board, b.Board) })
-	b := []byte("weft/team-vector/v1\x00")
+	var ds []boardDigest
 	for _, v := range vs {
 		if len(v.Vector) > 0 {
-			d := v.Vector.Digest()
-			b = append(append(b, v.Board[:]...), d[:]...)
+			ds = append(ds, boardDigest{v.Board, v.Vector.Digest()})
 		}
+	}
+	return teamDigest(ds)
+}
+
+type boardDigest struct {
+	board  ID
+	digest Hash
+}
+
+func teamDigest(ds []boardDigest) Hash {
+	slices.SortFunc(ds, func(a, b boardDigest) int { return compareBoards(a.board, b.board) })
+	b := []byte("weft/team-vector/v1\x00")
+	for _, d := range ds {
+		b = append(append(b, d.board[:]...), d.digest[:]...)
 	}
 	return sha256.Sum256(b)
 }

@@ -1,0 +1,526 @@
+package board
+
+import (
+	"slices"
+	"time"
+)
+
+// transfer is a Want that a peer is answering. A log has one at a time.
+type transfer struct {
+	id       uint64
+	stream   *stream
+	log      *replLog
+	toward   Point
+	backward bool
+	big      bool
+
+	credit   int // bytes that the peer may still send
+	owed     int // bytes of credit to give back
+	queued   int // bytes that are here and not stored
+	pieces   int // runs that are here and not stored
+	bytes    int // received
+	useful   int // records stored
+	progress time.Time
+	waitFrom time.Time
+	waited   time.Duration // time in which it was the peer's turn
+	nudged   bool
+	status   AnswerStatus
+	done     bool // the peer has said all
+	ended    bool
+}
+
+// heardHead is a leaf that somebody named outside of a vector.
+type heardHead struct {
+	leaf Leaf
+	from NodeID
+	at   time.Time
+}
+
+// avoidance of a peer for one log, after it failed there.
+type avoidance struct {
+	strikes int
+	until   time.Time
+}
+
+// Rates and sizes of transfers.
+const (
+	bigGap      = 1000    // records; so big a transfer leaves two places of a stream to small ones
+	overCredit  = 1 << 20 // bytes that an answer may exceed its credit by: one frame
+	slowAfter   = 10 * time.Second
+	slowRate    = 1 << 10 // bytes a second (docs/limits.md)
+	starveTimes = 6       // watchdog times that a transfer may wait while others on its stream move
+	maxHeard    = 4       // heads kept of one log
+)
+
+// headHeard notes a head that came by gossip.
+func (r *Replica) headHeard(e HeadHeard) {
+	t := r.teams.at(e.Team)
+	if t == nil {
+		return
+	}
+	b := t.boards.at(e.Position.Board)
+	if b == nil || !b.accepts(e.Position.Node) {
+		r.count("unknown_origin", 1)
+		r.askGovernance(r.nearest(e.From, t), t)
+		return
+	}
+	p := e.Position
+	r.hearHead(r.log(b, p.Node), Leaf{Node: p.Node, Epoch: p.Epoch, Seq: p.Seq, Hash: p.Hash}, e.From)
+}
+
+// hearHead remembers a leaf that is not held and has it asked for if gossip does not bring it within the grace.
+func (r *Replica) hearHead(l *replLog, f Leaf, from NodeID) {
+	if l.board.holding.coversLeaf(f) || l.isRefused(f) {
+		return
+	}
+	i := slices.IndexFunc(l.heard, func(x heardHead) bool { return x.leaf.Epoch == f.Epoch })
+	switch {
+	case i >= 0 && l.heard[i].leaf.Seq >= f.Seq:
+		return
+	case i >= 0:
+		l.heard[i] = heardHead{f, from, r.now}
+	default:
+		if len(l.heard) == maxHeard {
+			l.heard = l.heard[1:]
+		}
+		l.heard = append(l.heard, heardHead{f, from, r.now})
+	}
+	r.heat(l, r.now.Add(r.cfg.GapGrace))
+}
+
+// rememberClaims keeps what a peer that goes away said and did not deliver, so that Status goes on telling of it.
+func (r *Replica) rememberClaims(v *view) {
+	for id, x := range v.vectors.all() {
+		b := v.team.boards.at(id)
+		for _, f := range x {
+			if b != nil && !b.holding.coversLeaf(f) {
+				r.hearHead(r.log(b, f.Node), f, f.Node)
+			}
+		}
+	}
+}
+
+// heat has a log looked at when the time comes, or earlier.
+func (r *Replica) heat(l *replLog, when time.Time) {
+	if l.gone {
+		return
+	}
+	if !l.hot {
+		l.hot, l.tryAt = true, when
+		r.hot = append(r.hot, l)
+	} else if l.blocked || when.Before(l.tryAt) {
+		l.tryAt = when
+	}
+	l.blocked = false
+	r.at(l.tryAt)
+}
+
+// heatTeam has those logs of a team looked at that waited for governance.
+func (r *Replica) heatTeam(t *replTeam) {
+	for _, b := range t.boards.all() {
+		for _, l := range b.logs.all() {
+			if l.waiting {
+				l.waiting = false
+				r.heat(l, r.now)
+			}
+		}
+	}
+}
+
+// plans looks at each log that may need something.
+func (r *Replica) plans(freed bool) {
+	hot := r.hot
+	r.hot = nil
+	slices.SortFunc(hot, compareLogs)
+	for _, l := range hot {
+		if l.blocked && !freed || !l.blocked && r.now.Before(l.tryAt) {
+			r.hot = append(r.hot, l)
+			if !l.blocked {
+				r.at(l.tryAt)
+			}
+			continue
+		}
+		l.hot = false
+		r.plan(l)
+	}
+}
+
+func compareLogs(a, b *replLog) int {
+	x, y := a.board, b.board
+	if c := slices.Compare(x.team.id[:], y.team.id[:]); c != 0 {
+		return c
+	}
+	if x != y {
+		return compareBoards(x.id, y.id)
+	}
+	return compareNodes(a.node, b.node)
+}
+
+// offer is a peer that could be asked for something.
+type offer struct {
+	stream *stream
+	want   need
+	rank   [3]int
+}
+
+// need is what is missing of a log, as far as one leaf tells.
+type need struct {
+	toward   Point
+	backward bool
+	big      bool
+}
+
+// plan asks the best peer for what is missing of a log, or notes when to look again.
+func (r *Replica) plan(l *replLog) {
+	if l.transfer != nil || l.pending || l.gone {
+		return // looked at again when that is over
+	}
+	var best *offer
+	var again time.Time
+	later := func(t time.Time) {
+		if again.IsZero() || t.Before(again) {
+			again = t
+		}
+	}
+	blocked := false
+	for id, p := range r.peers.all() {
+		s := p.streams[side(l.board.governance)]
+		if s == nil {
+			continue
+		}
+		v := s.views.at(l.board.team.id)
+		if v == nil {
+			continue
+		}
+		n, missing := r.missing(l, id, v)
+		if !missing {
+			continue
+		}
+		a := l.avoid[id]
+		switch {
+		case a != nil && r.now.Before(a.until):
+			later(a.until)
+			continue
+		case r.now.Before(v.refused):
+			later(v.refused)
+			continue
+		case !l.board.governance && !r.inStep(id, l.board.team):
+			l.waiting = true
+			continue
+		case s.transfers.len() >= r.cfg.PerPeer, n.big && s.transfers.len() >= max(1, r.cfg.PerPeer-2):
+			blocked = true
+			continue
+		}
+		o := &offer{s, n, [3]int{0, s.transfers.len(), r.rnd.IntN(1 << 20)}}
+		if a != nil {
+			o.rank[0] = a.strikes
+		}
+		if best == nil || slices.Compare(o.rank[:], best.rank[:]) < 0 {
+			best = o
+		}
+	}
+	switch {
+	case best != nil:
+		r.start(l, best)
+	case blocked:
+		l.hot, l.blocked = true, true
+		r.hot = append(r.hot, l)
+	case !again.IsZero():
+		r.heat(l, again)
+	}
+}
+
+// missing is what a peer could deliver of a log: by its vector, or by a head that it sent or is the author of.
+func (r *Replica) missing(l *replLog, peer NodeID, v *view) (need, bool) {
+	var back need
+	found := false
+	try := func(f Leaf) bool {
+		n, ok := r.needs(l, f)
+		if ok && n.backward {
+			back, found = n, true
+			return false
+		}
+		if ok {
+			back = n
+		}
+		return ok
+	}
+	leaves := v.vectors.at(l.board.id).Node(l.node)
+	for i := len(leaves) - 1; i >= 0; i-- {
+		if try(leaves[i]) {
+			return back, true
+		}
+	}
+	for _, x := range l.heard {
+		if (x.from == peer || l.node == peer) && try(x.leaf) {
+			return back, true
+		}
+	}
+	return back, found
+}
+
+// needs says whether and how a leaf of somebody else's is to be asked for.
+func (r *Replica) needs(l *replLog, f Leaf) (need, bool) {
+	h := &l.board.holding
+	if h.coversLeaf(f) || l.isRefused(f) {
+		return need{}, false
+	}
+	toward := Point{f.Epoch, f.Seq}
+	s, held := h.Get(Origin{f.Node, f.Epoch})
+	switch {
+	case held && f.Seq == s.Hi && f.Hash != s.HiHash:
+		r.count("fork", 1)
+		l.refuse(f)
+		return need{}, false
+	case held && f.Seq > s.Hi:
+		return need{toward: toward, big: f.Seq-s.Hi > bigGap}, true
+	case !held && len(h.Stretches(l.node)) == 0:
+		// Of a log with earlier epochs, how long it is all in all is not known: newest first does no harm.
+		back := !l.board.governance && (f.Seq > r.cfg.NewestFirst || f.Epoch.N > 1 || f.Base != Point{})
+		return need{toward: toward, backward: back, big: back || f.Seq > bigGap}, true
+	case !held:
+		return need{toward: toward, big: f.Seq > bigGap}, true
+	}
+	b, ok := h.Base(Origin{f.Node, f.Epoch})
+	if !ok || f.Base != (Point{}) && !f.Base.before(Point{b.LoPrev.Epoch, b.LoPrev.Seq + 1}) {
+		return need{}, false
+	}
+	return need{Point{b.LoPrev.Epoch, b.LoPrev.Seq}, true, true}, true
+}
+
+// before orders points by epoch, then seq.
+func (p Point) before(q Point) bool {
+	if c := p.Epoch.Compare(q.Epoch); c != 0 {
+		return c < 0
+	}
+	return p.Seq < q.Seq
+}
+
+// inStep says whether everything that a peer holds of a team's governance is held here too.
+func (r *Replica) inStep(n NodeID, t *replTeam) bool {
+	_, g := r.viewOf(n, true, t.id)
+	if g == nil || !g.known {
+		return false
+	}
+	if of := [2]int{t.governance.version + 1, g.version + 1}; g.stepOf != of {
+		g.stepOf, g.inStep = of, true
+		for _, f := range g.vectors.at(t.governance.id) {
+			if _, missing := r.needs(r.log(t.governance, f.Node), f); missing {
+				g.inStep = false
+				break
+			}
+		}
+	}
+	return g.inStep
+}
+
+// start opens a transfer.
+func (r *Replica) start(l *replLog, o *offer) {
+	r.dropPieces(l, func(p *piece) bool { return p.transfer != nil })
+	s := o.stream
+	s.lastID++
+	t := &transfer{
+		id: s.lastID, stream: s, log: l, toward: o.want.toward, backward: o.want.backward, big: o.want.big,
+		credit: r.cfg.Window, progress: r.now, waitFrom: r.now,
+	}
+	s.transfers.put(t.id, t)
+	l.transfer, l.waiting = t, false
+	r.at(r.now.Add(r.cfg.Watchdog / 2))
+	r.do(Want{
+		Peer: s.peer.id, Governance: s.governance, ID: t.id, Team: l.board.team.id, Board: l.board.id, Node: l.node,
+		Have: l.board.holding.Have(l.node), Toward: t.toward, Credit: t.credit, Backward: t.backward,
+	})
+}
+
+// reached says whether a transfer's purpose is fulfilled, whoever brought the records.
+func (l *replLog) reached(t *transfer) bool {
+	h, o := &l.board.holding, Origin{l.node, t.toward.Epoch}
+	if !h.Holds(o, t.toward.Seq) {
+		return false
+	}
+	_, open := h.Base(o)
+	return !t.backward || !open
+}
+
+// answered takes in a part of a transfer.
+func (r *Replica) answered(e Answered) {
+	s := r.stream(e.Peer, e.Governance)
+	if s == nil {
+		r.count("answer_ignored", 1)
+		return
+	}
+	s.moved = r.now
+	size := 0
+	if e.Run != nil {
+		size = e.Run.Size()
+	}
+	t := s.transfers.at(e.ID)
+	if t == nil || t.done {
+		r.unasked(s, e, size)
+		return
+	}
+	if e.Run != nil && !r.received(t, e.Run, size) {
+		return
+	}
+	if e.Done || e.Status != AnswerOK {
+		t.done, t.status = true, e.Status
+		r.concluded(t)
+	}
+}
+
+// unasked counts an answer to nothing: late where it was asked for once, else an offence.
+func (r *Replica) unasked(s *stream, e Answered, size int) {
+	if e.ID > 0 && e.ID <= s.lastID {
+		r.count("late_answer", 1)
+		if s.late -= size; s.late >= 0 || size == 0 {
+			return
+		}
+		s.late = 0
+	}
+	r.blame(s.peer.id, "unsolicited", 10)
+}
+
+// received checks a run against what was asked for and takes it in. False: the transfer is over.
+func (r *Replica) received(t *transfer, run *Run, size int) bool {
+	n := t.stream.peer.id
+	if run.Board != t.log.board.id || run.Node != t.log.node {
+		r.cancel(t)
+		r.blame(n, "answer_of_another_log", 25)
+		return false
+	}
+	t.waited += r.now.Sub(t.waitFrom)
+	t.waitFrom = r.now
+	t.bytes += size
+	if t.credit -= size; t.credit < -overCredit {
+		r.cancel(t)
+		r.blame(n, "over_credit", 25)
+		return false
+	}
+	t.queued += size
+	t.pieces++
+	r.take(&piece{
+		log: t.log, run: run, hashes: run.Hashes(), from: n, transfer: t, tail: t.backward,
+		size: size, records: len(run.Items), since: r.now,
+	})
+	return !t.ended
+}
+
+// topUp gives back credit for what was stored, in portions.
+func (r *Replica) topUp(t *transfer, size int) {
+	if t.ended || t.done {
+		return
+	}
+	if t.owed += size; t.owed >= r.cfg.Window/4 || t.credit <= 0 {
+		r.do(SendCredit{t.stream.peer.id, t.stream.governance, t.id, t.owed})
+		t.credit, t.owed = t.credit+t.owed, 0
+	}
+}
+
+// concluded ends a transfer of which all has come and been stored, and judges its outcome.
+func (r *Replica) concluded(t *transfer) {
+	if !t.done || t.pieces > 0 || t.ended {
+		return
+	}
+	n, l := t.stream.peer.id, t.log
+	switch t.status {
+	case AnswerOK:
+		if t.useful == 0 && !l.reached(t) {
+			r.strike(l, n)
+			r.blame(n, "empty_answer", 5)
+		}
+	case AnswerNotMember:
+		if v := t.stream.views.at(l.board.team.id); v != nil {
+			v.refused = r.now.Add(askEvery)
+		}
+		r.count("answer_not_member", 1)
+	case AnswerBusy:
+		l.avoid[n] = &avoidance{until: r.now.Add(r.jitter(time.Second))}
+		r.count("answer_busy", 1)
+	default:
+		r.count("answer_not_held", 1)
+		r.strike(l, n)
+	}
+	r.endTransfer(t)
+}
+
+// strike notes that a peer failed for a log: it is left alone there for a while, longer each time.
+func (r *Replica) strike(l *replLog, n NodeID) {
+	a := l.avoid[n]
+	if a == nil {
+		a = &avoidance{}
+		l.avoid[n] = a
+	}
+	a.strikes++
+	a.until = r.now.Add(min(maxAvoid, 5*time.Second<<min(a.strikes-1, 10)))
+	l.unavailable[n] = true
+}
+
+// cancel ends a transfer from this side.
+func (r *Replica) cancel(t *transfer) {
+	if t.ended {
+		return
+	}
+	if !t.done {
+		r.do(SendCancel{t.stream.peer.id, t.stream.governance, t.id})
+		t.stream.late += max(t.credit, 0) + overCredit
+	}
+	r.endTransfer(t)
+}
+
+// endTransfer frees a transfer's place. What it has brought is still stored.
+func (r *Replica) endTransfer(t *transfer) {
+	if t.ended {
+		return
+	}
+	t.ended = true
+	t.stream.transfers.drop(t.id)
+	if t.log.transfer == t {
+		t.log.transfer = nil
+	}
+	r.freed = true
+	r.heat(t.log, r.now)
+}
+
+// watch ends transfers of a peer that make no progress.
+func (r *Replica) watch(p *peer) {
+	for _, s := range p.streams {
+		if s == nil {
+			continue
+		}
+		for _, t := range s.transfers.all() {
+			r.watchTransfer(s, t)
+		}
+	}
+	r.release(p)
+}
+
+func (r *Replica) watchTransfer(s *stream, t *transfer) {
+	if t.done || t.queued > 0 {
+		r.at(r.now.Add(r.cfg.Watchdog / 2)) // it is the store's turn, not the peer's
+		return
+	}
+	since := t.progress
+	dead := since.Add(r.cfg.Watchdog)
+	if s.moved.After(since) {
+		dead = earlier(s.moved.Add(r.cfg.Watchdog), since.Add(starveTimes*r.cfg.Watchdog))
+	}
+	waited := t.waited + r.now.Sub(t.waitFrom)
+	slow := waited > slowAfter && t.bytes > 0 && float64(t.bytes) < slowRate*waited.Seconds() && s.transfers.len() == 1
+	switch {
+	case r.isDue(dead), slow:
+		r.count("watchdog", 1)
+		r.strike(t.log, s.peer.id)
+		r.cancel(t)
+		r.blame(s.peer.id, "no_progress", 5)
+		return
+	case !t.nudged && r.isDue(since.Add(r.cfg.Watchdog/2)):
+		// Should the two ends ever disagree about credit, this sets it right again.
+		t.nudged = true
+		r.do(SendCredit{s.peer.id, s.governance, t.id, r.cfg.Window})
+		t.credit += r.cfg.Window
+	}
+	if !t.nudged {
+		dead = earlier(dead, since.Add(r.cfg.Watchdog/2))
+	}
+	r.at(dead)
+}
