@@ -1,0 +1,103 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	weftv1 "weft/api/weft/v1"
+)
+
+type peerOut struct {
+	NodeID     string   `json:"node_id"`
+	Connected  bool     `json:"connected"`
+	Direction  string   `json:"direction"`
+	Addresses  []string `json:"addresses"`
+	RTTMicros  uint64   `json:"rtt_us"`
+	Teams      []string `json:"teams"`
+	Users      []string `json:"users"`
+	LastSeenMs uint64   `json:"last_seen_ms"`
+	RetryInMs  uint64   `json:"retry_in_ms"`
+	LastError  string   `json:"last_error"`
+	Static     bool     `json:"static"`
+}
+
+func (a *app) peersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "peers",
+		Short: "The nodes that this one is connected to or tries to reach",
+		Example: `  weft peers
+  weft peers --json | jq -r 'select(.connected).node_id'`,
+		Args: exactly(),
+		RunE: action(func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			res, err := call(cmd.Context(), c.Nodes.ListPeers, &weftv1.ListPeersRequest{})
+			if err != nil {
+				return err
+			}
+			peers := make([]peerOut, len(res.Peers))
+			for i, p := range res.Peers {
+				peers[i] = peerOut{p.NodeId, p.Connected, p.Direction, list(p.Addresses), p.RttUs, list(p.Teams), list(p.Users), p.LastSeenMs, p.RetryInMs, p.LastError, p.Static}
+			}
+			return printEach(a, peers, "No peers. Invite somebody (weft team invite TEAM), or add a node: weft peer add ADDR", "NODE\tSTATE\tRTT\tUSERS\tTEAMS\tADDRESS", peerRow)
+		}),
+	}
+}
+
+func peerRow(p peerOut) []any {
+	state, rtt, addr := "connected, "+p.Direction, "", ""
+	if p.Connected && p.RTTMicros > 0 {
+		rtt = (time.Duration(p.RTTMicros) * time.Microsecond).Round(100 * time.Microsecond).String()
+	}
+	if !p.Connected {
+		state = "gone, next try in " + wall(time.Duration(p.RetryInMs)*time.Millisecond)
+		if p.LastError != "" {
+			state += " (" + shortened(p.LastError, 60) + ")"
+		}
+	}
+	if len(p.Addresses) > 0 {
+		addr = p.Addresses[0]
+	}
+	return []any{p.NodeID, state, rtt, strings.Join(p.Users, ", "), strings.Join(p.Teams, ", "), addr}
+}
+
+// shortened cuts text to n characters.
+func shortened(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
+
+func (a *app) peerCommand() *cobra.Command {
+	add := &cobra.Command{
+		Use:   "add ADDR",
+		Short: "Stay connected to the node at an address",
+		Long:  "Keeps an address, dials it now and again after each loss. ADDR is a multiaddr that ends in /p2p/ID, as weft status shows it.",
+		Example: `  weft peer add /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…
+  weft peer add "$(ssh server weft status --json | jq -r .listen[0])"`,
+		Args: exactly("ADDR"),
+		RunE: action(func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			res, err := call(cmd.Context(), c.Nodes.AddPeer, &weftv1.AddPeerRequest{Address: args[0]})
+			if err != nil {
+				return err
+			}
+			out := struct {
+				NodeID string `json:"node_id"`
+			}{res.NodeId}
+			return a.print(out, func() { a.say("Added %s. weft peers shows whether it answers.", res.NodeId) })
+		}),
+	}
+	return group("peer", "Add nodes by address", "  weft peer add /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooW…", add)
+}

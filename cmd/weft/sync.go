@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	weftv1 "weft/api/weft/v1"
+)
+
+type syncOut struct {
+	Team              string   `json:"team"`
+	Board             string   `json:"board"`
+	TeamID            string   `json:"team_id"`
+	BoardID           string   `json:"board_id"`
+	Behind            uint64   `json:"behind"`
+	From              []string `json:"from"`
+	Floor             uint64   `json:"floor"`
+	Pending           uint64   `json:"pending"`
+	UpToDate          bool     `json:"up_to_date"`
+	Unavailable       uint64   `json:"unavailable"`
+	HistoryStartsHere bool     `json:"history_starts_here"`
+	HistoryArriving   bool     `json:"history_arriving"`
+	Entries           uint64   `json:"entries"`
+	Governance        bool     `json:"governance"`
+}
+
+func (a *app) syncCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sync [TEAM]",
+		Short: "Is everything here? What is missing, and from whom",
+		Long: `Says of each board whether this node has everything that it has heard of: how many records it is behind and from which
+nodes, whether older history is still arriving or was pruned, and what no connected node has.`,
+		Example: `  weft sync
+  weft sync crew --json | jq -e .up_to_date`,
+		Args:              between(0, "TEAM"),
+		ValidArgsFunction: a.completeTeams,
+		RunE: action(func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			req := &weftv1.SyncStatusRequest{}
+			if len(args) > 0 {
+				req.Team = args[0]
+			}
+			res, err := call(cmd.Context(), c.Nodes.SyncStatus, req)
+			if err != nil {
+				return err
+			}
+			boards := make([]syncOut, len(res.Boards))
+			for i, b := range res.Boards {
+				boards[i] = syncOut{b.Team, b.Board, b.TeamId, b.BoardId, b.Behind, list(b.From), b.FloorHlc, b.Pending, b.UpToDate,
+					b.Unavailable, b.HistoryStartsHere, b.HistoryArriving, b.Entries, b.Governance}
+			}
+			if err := printEach(a, boards, "No boards yet: weft team create NAME, or weft join LINK", "BOARD\tENTRIES\tSTATE", syncRow); err != nil {
+				return err
+			}
+			if !a.json && res.PeersConnected == 0 && len(boards) > 0 {
+				a.say("No peer is connected, so there may be news that nobody could tell.")
+			}
+			return nil
+		}),
+	}
+}
+
+func syncRow(b syncOut) []any {
+	name := b.Team + "/" + b.Board
+	if b.Governance {
+		name = b.Team + " (members and rules)"
+	}
+	return []any{name, b.Entries, syncState(b)}
+}
+
+func syncState(b syncOut) string {
+	s := "up to date"
+	switch {
+	case b.HistoryArriving:
+		s = fmt.Sprintf("older history is arriving, %d to go", b.Behind)
+	case b.Behind > 0:
+		s = fmt.Sprintf("behind by %d", b.Behind)
+	case !b.UpToDate:
+		s = "not known yet"
+	}
+	if len(b.From) > 0 {
+		s += " from " + nodeNames(b.From)
+	}
+	if b.Unavailable > 0 {
+		s += fmt.Sprintf("; no connected node has %d of them", b.Unavailable)
+	}
+	if b.Pending > 0 {
+		s += fmt.Sprintf("; %d wait for a right to be known", b.Pending)
+	}
+	if b.HistoryStartsHere {
+		s += "; history starts here (older entries were pruned)"
+	}
+	return s
+}
+
+// nodeNames names nodes by the end of their ids: all of them begin alike.
+func nodeNames(ids []string) string {
+	s := ""
+	for i, id := range ids {
+		if i == 3 {
+			return s + fmt.Sprintf(" and %d more", len(ids)-3)
+		}
+		if i > 0 {
+			s += ", "
+		}
+		s += shortNode(id)
+	}
+	return s
+}
+
+func shortNode(id string) string {
+	if len(id) > 8 {
+		return "…" + id[len(id)-8:]
+	}
+	return id
+}
