@@ -72,6 +72,9 @@ func (e *Evaluator) Add(o *Object) (changed bool, err error) {
 	}
 	if !held {
 		e.file(it, o)
+		for _, waits := range e.under[it.hash] { // even if it is no charter: then they are void
+			e.mark(waits)
+		}
 	}
 	e.mark(it)
 	e.stale.any = true
@@ -109,10 +112,6 @@ func (e *Evaluator) file(it *item, o *Object) {
 // mark notes what has to be evaluated again because of it.
 func (e *Evaluator) mark(it *item) {
 	switch it.act {
-	case actCharter:
-		for _, o := range e.under[it.hash] {
-			e.mark(o)
-		}
 	case actBoard, actInvite, actPresent:
 		e.stale.users[e.user(it.author)] = struct{}{}
 	case actAdmit:

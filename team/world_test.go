@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"testing"
 
 	"weft/board"
 
@@ -22,8 +21,14 @@ func nonceOf(name string) (n [16]byte) {
 	return n
 }
 
+// failer is a *testing.T or a *rapid.T.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 // person founds a user whose keys come from the name; the home is node "home-of-NAME" unless given.
-func person(t testing.TB, name string, home ...string) Identity {
+func person(t failer, name string, home ...string) Identity {
 	t.Helper()
 	h := "home-of-" + name
 	if len(home) > 0 {
@@ -40,7 +45,7 @@ func nodeOf(name string) board.NodeID { return board.NodeID(keyOf(name).Public()
 
 // crew is a founded team with its evaluator.
 type crew struct {
-	t       testing.TB
+	t       failer
 	id      board.TeamID
 	owner   Identity
 	ev      *Evaluator
@@ -49,7 +54,7 @@ type crew struct {
 	seq     map[board.NodeID]uint64
 }
 
-func newCrew(t testing.TB, admins ...board.UserID) *crew {
+func newCrew(t failer, admins ...board.UserID) *crew {
 	t.Helper()
 	owner := person(t, "ana")
 	id, objects, err := NewTeam(owner, "crew", admins, nonceOf("crew"))
