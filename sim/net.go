@@ -120,7 +120,7 @@ func (n *Net) Counts() Counts {
 	return n.counts
 }
 
-// Options put a libp2p host onto the network as host h. bandwidth is in bits per second each way, 0 for the default. A
+// Options put a libp2p host onto the network as host h; it has to listen on Address(h). bandwidth is in bits per second each way, 0 for the default. A
 // host that was closed may come back under its number.
 func (n *Net) Options(h Host, bandwidth int) []libp2p.Option {
 	if bandwidth == 0 {
@@ -138,7 +138,6 @@ func (n *Net) Options(h Host, bandwidth int) []libp2p.Option {
 		return &conn{SimConn: n.sim.NewEndpoint(at, simnet.NodeBiDiLinkSettings{Uplink: limit, Downlink: limit}), net: n, host: h}, nil
 	}
 	return []libp2p.Option{
-		libp2p.ListenAddrStrings(n.Address(h)),
 		libp2p.DisableIdentifyAddressDiscovery(), // its timers keep a bubble from ever being idle
 		libp2p.QUICReuse(newConnManager,
 			quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return source(ip(h)), nil }),

@@ -35,7 +35,7 @@ func newBare(t *testing.T, net *sim.Net, h sim.Host) *bare {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := append(net.Options(h, 0), libp2p.Identity(key), libp2p.ResourceManager(&network.NullResourceManager{}))
+	opts := append(net.Options(h, 0), libp2p.Identity(key), libp2p.ListenAddrStrings(net.Address(h)), libp2p.ResourceManager(&network.NullResourceManager{}))
 	b := &bare{got: map[string]int{}}
 	if b.Host, err = libp2p.New(opts...); err != nil {
 		t.Fatal(err)

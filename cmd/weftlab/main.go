@@ -1,0 +1,46 @@
+// Command weftlab measures weft: every figure that docs and release notes name has a bench here that prints the measured
+// value beside its target.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := root().ExecuteContext(ctx)
+	stop()
+	var usage usageError
+	switch {
+	case err == nil:
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "weftlab:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "weftlab:", err)
+		os.Exit(1)
+	}
+}
+
+// usageError is a wrong command line: exit status 2.
+type usageError struct{ error }
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:           "weftlab",
+		Short:         "Measure weft",
+		Long:          "weftlab measures weft on this machine and prints each figure beside its target.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	c.AddCommand(benchCommand())
+	return c
+}
