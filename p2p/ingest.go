@@ -1,0 +1,197 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"weft/board"
+	"weft/store"
+)
+
+// ingester carries out Ingest effects with a few workers, so that signatures are checked on all cores. Runs of one
+// log in one board go one after the other, in order; small ones, which are live posts, before the bulk of a catch-up.
+// What waits here is bounded by the credits that the Replica gives.
+type ingester struct {
+	m       *Mesh
+	workers int
+	wake    chan struct{} // one token for each turn that may be there to take
+
+	mu struct {
+		sync.Mutex
+		queues map[ingestKey]*ingestQueue
+		live   []*ingestQueue // have a small run first, and no worker
+		bulk   []*ingestQueue // have a large run first, and no worker
+		busy   int            // workers at a large run
+		posted time.Time      // when this node last appended something itself
+	}
+}
+
+type ingestKey struct {
+	board board.ID
+	node  board.NodeID
+}
+
+type ingestQueue struct {
+	key  ingestKey
+	runs []board.Ingest
+}
+
+const (
+	// liveRun: a run of at most so many records is taken for live.
+	liveRun = 64
+	// postingFor: after a post of this node's own, a catch-up yields for so long.
+	postingFor = 500 * time.Millisecond
+)
+
+func newIngester(m *Mesh) *ingester {
+	// One more than there are cores, so that a live run needn't wait for the end of a large one.
+	in := &ingester{m: m, workers: runtime.GOMAXPROCS(0) + 1}
+	in.wake = make(chan struct{}, in.workers)
+	in.mu.queues = map[ingestKey]*ingestQueue{}
+	return in
+}
+
+// add queues a run. It never waits.
+func (in *ingester) add(e board.Ingest) {
+	in.mu.Lock()
+	k := ingestKey{e.Run.Board, e.Run.Node}
+	q := in.mu.queues[k]
+	fresh := q == nil
+	if fresh {
+		q = &ingestQueue{key: k}
+		in.mu.queues[k] = q
+	}
+	q.runs = append(q.runs, e)
+	if fresh {
+		in.ready(q)
+	}
+	in.mu.Unlock()
+	in.nudge()
+}
+
+// ready puts a queue into the row it belongs to. Called with mu held.
+func (in *ingester) ready(q *ingestQueue) {
+	if len(q.runs[0].Run.Items) <= liveRun {
+		in.mu.live = append(in.mu.live, q)
+	} else {
+		in.mu.bulk = append(in.mu.bulk, q)
+	}
+}
+
+func (in *ingester) nudge() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take is the next run to ingest, or nothing. bulk says that done must give back a large run's place.
+func (in *ingester) take() (q *ingestQueue, e board.Ingest, bulk bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case len(in.mu.live) > 0:
+		q, in.mu.live = in.mu.live[0], in.mu.live[1:]
+	case len(in.mu.bulk) > 0 && in.mu.busy < in.maxBulk():
+		q, in.mu.bulk = in.mu.bulk[0], in.mu.bulk[1:]
+		in.mu.busy++
+		bulk = true
+	default:
+		return nil, e, false
+	}
+	return q, q.runs[0], bulk
+}
+
+// maxBulk is how many workers may be at large runs: all cores, or one beside somebody who posts here. Called with mu held.
+func (in *ingester) maxBulk() int {
+	if in.posting() {
+		return 1
+	}
+	return in.workers - 1
+}
+
+// posting says whether somebody posts on this node. Called with mu held.
+func (in *ingester) posting() bool { return time.Since(in.mu.posted) < postingFor }
+
+// posted is told of each append of this node's own.
+func (in *ingester) posted() {
+	in.mu.Lock()
+	in.mu.posted = time.Now()
+	in.mu.Unlock()
+}
+
+// done puts the queue back if it has more.
+func (in *ingester) done(q *ingestQueue, bulk bool) {
+	in.mu.Lock()
+	if bulk {
+		in.mu.busy--
+	}
+	if q.runs = q.runs[1:]; len(q.runs) > 0 {
+		in.ready(q)
+	} else {
+		delete(in.mu.queues, q.key)
+	}
+	in.mu.Unlock()
+	in.nudge()
+}
+
+// work is one worker.
+func (in *ingester) work(ctx context.Context) error {
+	for {
+		q, e, bulk := in.take()
+		if q == nil {
+			select {
+			case <-in.wake:
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		in.nudge() // another worker may find something too
+		start := time.Now()
+		in.ingest(ctx, e)
+		if bulk {
+			in.yield(ctx, time.Since(start))
+		}
+		in.done(q, bulk)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// yield leaves the store and a core to who posts here for as long as the last large run took.
+func (in *ingester) yield(ctx context.Context, took time.Duration) {
+	in.mu.Lock()
+	posting := in.posting()
+	in.mu.Unlock()
+	if !posting {
+		return
+	}
+	t := time.NewTimer(took)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// ingest hands a run to the store and tells the Replica what became of it.
+func (in *ingester) ingest(ctx context.Context, e board.Ingest) {
+	res, err := in.m.o.Store.Ingest(ctx, e.Team, e.Run, e.Tail)
+	c := in.m.stats.ingested
+	switch {
+	case err == nil:
+		c.WithLabelValues("stored").Add(float64(res.Stored))
+		c.WithLabelValues("duplicate").Add(float64(res.Duplicates))
+	case ctx.Err() != nil || errors.Is(err, store.ErrClosed):
+		return
+	default:
+		c.WithLabelValues("refused").Add(float64(len(e.Run.Items)))
+		in.m.log.Debug("a run was not stored", "board", e.Run.Board.String(), "node", e.Run.Node.String(), "first", e.Run.First, "records", len(e.Run.Items), "err", err)
+	}
+	in.m.step(board.Ingested{Token: e.Token, Err: err})
+}

@@ -1,0 +1,213 @@
+package p2p
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+	"weft/store"
+	"weft/team"
+)
+
+// lobby is where someone who holds an invite knocks: one request, one reply, on a stream of its own.
+type lobby struct {
+	m *Mesh
+
+	// admitting makes knocks go one after the other, so that an invite's quota is exact: the state that the next one is
+	// judged by has the last admission in it.
+	admitting sync.Mutex
+
+	mu struct {
+		sync.Mutex
+		failed map[netip.Addr]*tries
+	}
+}
+
+// tries are the failed knocks of one address in the last minute.
+type tries struct {
+	n     int
+	since time.Time
+}
+
+// maxTries bounds the table of addresses.
+const maxTries = 4096
+
+// Codes of a LobbyReply.
+const (
+	codeMalformed   = "MALFORMED"
+	codeNotFound    = "NOT_FOUND"
+	codeExpired     = "EXPIRED"
+	codeQuota       = "QUOTA"
+	codeBadSig      = "BAD_SIGNATURE"
+	codeNotAdmitter = "NOT_ADMITTER"
+	codeUpgrade     = "UPGRADE_NEEDED"
+	codeLimit       = "LIMIT"
+	codeFull        = "STORAGE_FULL"
+	codeBusy        = "BUSY"
+	codeInternal    = "INTERNAL"
+)
+
+// refusals are the codes of errors, in the order in which they are looked for.
+var refusals = []struct {
+	err  error
+	code string
+}{
+	{board.ErrMalformed, codeMalformed}, {board.ErrTooLarge, codeMalformed}, {board.ErrNotFound, codeNotFound},
+	{team.ErrExpired, codeExpired}, {team.ErrQuota, codeQuota}, {board.ErrBadSignature, codeBadSig},
+	{team.ErrNotAdmitter, codeNotAdmitter}, {team.ErrUpgradeNeeded, codeUpgrade}, {team.ErrLimit, codeLimit},
+	{store.ErrStorageFull, codeFull},
+}
+
+func newLobby(m *Mesh) *lobby {
+	l := &lobby{m: m}
+	l.mu.failed = map[netip.Addr]*tries{}
+	return l
+}
+
+// handle answers one knock.
+func (l *lobby) handle(s network.Stream) {
+	p := s.Conn().RemotePeer()
+	defer s.Close()
+	defer l.m.guard(p, "lobby")
+	stop := time.AfterFunc(l.m.o.Limits.LobbyTime, func() { s.Reset() })
+	defer stop.Stop()
+	at := remoteIP(s.Conn())
+	if !l.mayTry(at) {
+		l.m.stats.knocks.WithLabelValues("too_often").Inc()
+		l.reply(s, &weftv1.LobbyReply{Code: codeBusy, Message: "too many failed tries from this address; wait a minute"})
+		return
+	}
+	req := new(weftv1.LobbyRequest)
+	r := newFrameReader(s, l.m.o.Limits.LobbyBytes, l.m.o.Limits.Idle, l.m.o.Limits.MinRate)
+	b, err := r.next()
+	if err == nil {
+		err = decode(b, req)
+	}
+	if err != nil || req.GetKnock() == nil {
+		l.m.stats.knocks.WithLabelValues("malformed").Inc()
+		l.failedTry(at)
+		s.Reset()
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.m.ctx, l.m.o.Limits.LobbyTime)
+	defer cancel()
+	reply, err := l.admit(ctx, req.GetKnock())
+	if err != nil {
+		code, message := refusal(err)
+		l.m.stats.knocks.WithLabelValues(code).Inc()
+		l.m.log.Info("didn't admit somebody", "peer", p.String(), "code", code)
+		l.failedTry(at)
+		reply = &weftv1.LobbyReply{Code: code, Message: message}
+	} else {
+		l.m.stats.knocks.WithLabelValues("admitted").Inc()
+	}
+	l.reply(s, reply)
+}
+
+func (l *lobby) reply(s network.Stream, r *weftv1.LobbyReply) {
+	b, err := encodeFrame(r)
+	if err == nil {
+		err = writeAll(s, b)
+	}
+	if err != nil {
+		l.m.log.Debug("couldn't answer a knock", "err", err)
+	}
+}
+
+// refusal is what the one outside is told: the code, and no more than the error's own kind says.
+func refusal(err error) (code, message string) {
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			return r.code, r.err.Error()
+		}
+	}
+	return codeInternal, "the node that answers for the invite couldn't do it; try again in a moment"
+}
+
+// admit judges a knock and records what follows from it.
+func (l *lobby) admit(ctx context.Context, k *weftv1.Knock) (*weftv1.LobbyReply, error) {
+	t, err := teamID(k.Team)
+	if err != nil {
+		return nil, err
+	}
+	l.admitting.Lock()
+	defer l.admitting.Unlock()
+	st, ok := l.m.o.Store.Team(t)
+	if !ok {
+		return nil, fmt.Errorf("couldn't admit: team: %w", board.ErrNotFound)
+	}
+	a, err := st.CheckKnock(k, l.m.self, l.m.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	if a.Present != nil {
+		if _, err := l.m.o.Store.AppendObject(ctx, t, a.Present); err != nil {
+			return nil, fmt.Errorf("couldn't record who knocked: %w", err)
+		}
+	}
+	admitted := a.Cred
+	if !a.Already {
+		var nonce [16]byte
+		rand.Read(nonce[:])
+		o, err := team.NewAdmit(l.m.o.Key, st, k, nonce)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := l.m.o.Store.AppendObject(ctx, t, o); err != nil {
+			return nil, fmt.Errorf("couldn't record an admission: %w", err)
+		}
+		admitted = o.Hash
+		l.m.log.Info("admitted somebody to a team", "team", t.String(), "user", a.User.String())
+	}
+	// Known as a node from here on, before the reply makes it ask for governance.
+	l.m.loop.do(ctx, l.m.loop.look)
+	return &weftv1.LobbyReply{Admit: admitted[:], Charter: st.Genesis().Body, PeerRecords: l.m.recordsOf(t)}, nil
+}
+
+func remoteIP(c network.Conn) netip.Addr {
+	ip, err := manet.ToIP(c.RemoteMultiaddr())
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
+}
+
+// mayTry says whether the address hasn't failed too often in the last minute.
+func (l *lobby) mayTry(at netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.mu.failed[at]
+	return t == nil || l.m.o.Now().Sub(t.since) > time.Minute || t.n < l.m.o.Limits.LobbyTriesPerMin
+}
+
+func (l *lobby) failedTry(at netip.Addr) {
+	now := l.m.o.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.mu.failed[at]
+	if t == nil || now.Sub(t.since) > time.Minute {
+		if len(l.mu.failed) >= maxTries {
+			for a, old := range l.mu.failed {
+				if now.Sub(old.since) > time.Minute {
+					delete(l.mu.failed, a)
+				}
+			}
+			if len(l.mu.failed) >= maxTries {
+				clear(l.mu.failed)
+			}
+		}
+		t = &tries{since: now}
+		l.mu.failed[at] = t
+	}
+	t.n++
+}

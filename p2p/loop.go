@@ -1,0 +1,262 @@
+package p2p
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"weft/board"
+	"weft/team"
+)
+
+// loop is the one goroutine that owns the Replica. It never waits for a stream, a disk or a signature: it takes events
+// and starts effects. Fields without a guard belong to it alone.
+type loop struct {
+	m      *Mesh
+	rep    *board.Replica
+	events chan any // board.Event, linkUp, linkDown, lookAgain
+	calls  chan func()
+	feed   *feed
+
+	links map[linkKey]*link            // open streams
+	teams map[board.TeamID]*team.State // as last told to the Replica
+	told  map[board.ID]bool            // boards whose holdings were told
+}
+
+type linkKey struct {
+	node       board.NodeID
+	governance bool
+}
+
+// Streams of the Mesh's random choices, one for each goroutine that makes some.
+const (
+	randomReplica = iota + 1
+	randomTopics
+	randomPeering
+)
+
+// eventQueue is how many events may wait for the loop before their senders wait.
+const eventQueue = 512
+
+func newLoop(m *Mesh) *loop {
+	l := &loop{
+		m: m, events: make(chan any, eventQueue), calls: make(chan func()), feed: newFeed(),
+		links: map[linkKey]*link{}, teams: map[board.TeamID]*team.State{}, told: map[board.ID]bool{},
+	}
+	l.rep = board.NewReplica(board.ReplicaConfig{Self: m.self, BanFor: m.o.Limits.BanTime}, m.random(randomReplica))
+	return l
+}
+
+// start registers with the store. Commits from here on reach the feed; what was there before is read by the first look.
+func (l *loop) start() {
+	l.m.o.Store.OnCommit(l.feed.committed)
+	l.feed.mu.Lock()
+	l.feed.mu.state = true
+	l.feed.mu.Unlock()
+	l.feed.nudge <- struct{}{}
+}
+
+func (l *loop) run(ctx context.Context) error {
+	defer l.feed.close()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wake := l.rep.Wake()
+		if wake.IsZero() {
+			timer.Reset(time.Hour)
+		} else {
+			timer.Reset(max(wake.Sub(l.m.o.Now()), time.Millisecond))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case ev := <-l.events:
+			l.handle(ev)
+		case f := <-l.calls:
+			f()
+		case <-l.feed.nudge:
+			l.takeFeed()
+		case <-timer.C:
+			l.tell(board.Tick{})
+		}
+	}
+}
+
+// do runs f in the loop's goroutine and waits for it. False: the mesh has ended, or ctx has.
+func (l *loop) do(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	select {
+	case l.calls <- func() { defer close(done); f() }:
+		<-done
+		return true
+	case <-ctx.Done():
+	case <-l.m.ctx.Done():
+	}
+	return false
+}
+
+// handle takes one event.
+func (l *loop) handle(ev any) {
+	switch ev := ev.(type) {
+	case linkUp:
+		l.linkUp(ev.link)
+	case linkDown:
+		l.linkDown(ev.link)
+	case lookAgain:
+		l.look()
+	case recordsChanged:
+		for key, k := range l.links {
+			if key.governance {
+				l.m.peers.sendRecords(k)
+			}
+		}
+	case board.Event:
+		l.tell(ev)
+	}
+}
+
+// tell steps the Replica and carries out what it says.
+func (l *loop) tell(ev board.Event) {
+	for _, e := range l.rep.Step(l.m.o.Now(), ev) {
+		l.carryOut(e)
+	}
+	if _, ok := ev.(board.PeerVector); ok {
+		l.m.subs.replicated.nudge()
+	}
+}
+
+// takeFeed tells the Replica what the store has committed.
+func (l *loop) takeFeed() {
+	f := l.feed.take()
+	own := false
+	for _, k := range f.order {
+		c := f.changed[k]
+		l.m.subs.held.set(k.board, k.origin, c.stretch.Hi)
+		if c.own {
+			l.m.pool.posted()
+		}
+		if !l.told[k.board] {
+			continue // its whole holding is told when its team's state names it
+		}
+		if c.lost {
+			l.tell(board.Lost{Team: k.team, Board: k.board, Node: k.origin.Node, Stretch: c.stretch})
+		} else {
+			l.tell(board.Held{Team: k.team, Board: k.board, Node: k.origin.Node, Stretch: c.stretch})
+		}
+		if c.own {
+			own = true
+			l.m.subs.appended(k.team, k.board, k.origin, c.stretch.Hi)
+		}
+	}
+	for _, ev := range f.orphans {
+		l.tell(ev)
+	}
+	for b := range f.reread {
+		if t, ok := l.m.o.Store.BoardTeam(b); ok {
+			l.tellOrphans(t, b)
+		}
+	}
+	if own {
+		l.m.subs.replicated.nudge()
+	}
+	if f.state { // after the changes: what look reads of a new board may be newer than they are
+		l.look()
+	}
+}
+
+// look compares the store's teams with what was told before, and tells the Replica, the topics and the peers.
+func (l *loop) look() {
+	now, before := l.m.who.look()
+	ids := slices.SortedFunc(maps.Keys(now.teams), compareTeams)
+	for _, t := range ids {
+		st := now.teams[t]
+		if l.teams[t] == st {
+			continue
+		}
+		_, old := l.teams[t]
+		l.teams[t] = st
+		l.tellTeam(t, st)
+		if old {
+			l.tell(board.GovernanceAdvanced{Team: t})
+		}
+	}
+	for t := range l.teams {
+		if now.teams[t] == nil {
+			delete(l.teams, t)
+			l.tell(board.TeamLeft{Team: t})
+		}
+	}
+	l.m.subs.follow(ids)
+	for n, still := range losses(before, now) {
+		l.lost(n, still)
+	}
+	l.m.peers.changed()
+}
+
+// tellTeam tells the Replica of a team's nodes and boards, and of what is held of boards that are new to it.
+func (l *loop) tellTeam(t board.TeamID, st *team.State) {
+	ev := board.TeamChanged{Team: t, Nodes: st.Nodes()}
+	if st.IsNode(l.m.self) {
+		l.m.who.settle(t)
+	}
+	ev.Via = l.m.who.trustedFor(t)
+	for _, b := range st.Boards() {
+		ev.Boards = append(ev.Boards, b.ID)
+	}
+	l.tell(ev)
+	for _, b := range append([]board.ID{board.GovernanceID(t)}, ev.Boards...) {
+		if l.told[b] {
+			continue
+		}
+		l.told[b] = true
+		h := l.m.o.Store.Holding(b)
+		if h == nil {
+			continue
+		}
+		for _, n := range h.Nodes() {
+			for _, s := range h.Stretches(n) {
+				l.m.subs.held.set(b, board.Origin{Node: n, Epoch: s.Epoch}, s.Hi)
+				l.tell(board.Held{Team: t, Board: b, Node: n, Stretch: s})
+			}
+		}
+		l.tellOrphans(t, b)
+	}
+}
+
+func (l *loop) tellOrphans(t board.TeamID, b board.ID) {
+	orphans, err := l.m.o.Store.Orphans(l.m.ctx, b)
+	if err != nil {
+		l.m.log.Warn("couldn't read which records have to be recorded again", "board", b.String(), "err", err)
+		return
+	}
+	for o, seqs := range orphans {
+		l.tell(board.Orphaned{Team: t, Board: b, Origin: o, Seqs: seqs})
+	}
+}
+
+// lost sees to it that a node that left a team gets nothing more of it: its streams are closed and it is disconnected
+// once, because pubsub goes on sending to a peer that is in a topic's mesh. Where it shares another team it may come back.
+func (l *loop) lost(n board.NodeID, still bool) {
+	if n == l.m.self {
+		return
+	}
+	p, err := PeerIDOf(n)
+	if err != nil {
+		return
+	}
+	l.m.log.Info("a node left a team; disconnecting it", "peer", p.String(), "shares_another", still)
+	for _, governance := range []bool{true, false} {
+		if k := l.links[linkKey{n, governance}]; k != nil {
+			k.reset()
+		}
+	}
+	go l.m.host.Network().ClosePeer(p)
+}
+
+// closeLinks ends all streams. Called after run has returned.
+func (l *loop) closeLinks() {
+	for _, k := range l.links {
+		k.reset()
+	}
+}

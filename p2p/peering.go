@@ -1,0 +1,502 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+	madns "github.com/multiformats/go-multiaddr-dns"
+
+	"weft/board"
+)
+
+const (
+	firstRedial = 250 * time.Millisecond
+	maxRedial   = 30 * time.Second
+	dialTime    = 15 * time.Second
+	dialsAtOnce = 8
+)
+
+// peering keeps this node connected to the nodes of its teams and to those that its owner named, and both streams to
+// each of them open.
+type peering struct {
+	m     *Mesh
+	wake  chan struct{} // capacity one: something in mu has changed
+	links *nudges       // a stream has opened or closed
+
+	mu struct {
+		sync.Mutex
+		targets map[peer.ID]*target
+		shares  map[board.NodeID]int // teams shared with each node, as of the last look
+	}
+	wg   sync.WaitGroup
+	slot chan struct{} // one token for each dial that may go on
+}
+
+// target is a peer to stay connected to. Guarded by peering.mu.
+type target struct {
+	id       peer.ID
+	node     board.NodeID
+	isNode   bool // shares a team, so that streams are wanted too
+	static   bool
+	busy     bool // a dial, or the opening of a stream, is under way
+	fails    int
+	next     time.Time // not dialled before
+	lastErr  string
+	lastSeen time.Time
+	link     [2]*link // open: boards, governance
+	openNext time.Time
+	opens    int // streams that failed in a row
+}
+
+func newPeering(m *Mesh) *peering {
+	p := &peering{m: m, wake: make(chan struct{}, 1), links: newNudges(), slot: make(chan struct{}, dialsAtOnce)}
+	p.mu.targets = map[peer.ID]*target{}
+	p.mu.shares = map[board.NodeID]int{}
+	return p
+}
+
+func (p *peering) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run dials and redials until ctx ends.
+func (p *peering) run(ctx context.Context) error {
+	defer p.wg.Wait()
+	rnd := p.m.random(randomPeering)
+	notify := &network.NotifyBundle{ConnectedF: p.connected, DisconnectedF: p.disconnected}
+	p.m.host.Network().Notify(notify)
+	defer p.m.host.Network().StopNotify(notify)
+	defer p.m.gate.stop()
+	addrs, err := p.m.host.EventBus().Subscribe([]any{new(event.EvtLocalAddressesUpdated)})
+	if err != nil {
+		return fmt.Errorf("couldn't watch the network's addresses: %w", err)
+	}
+	defer addrs.Close()
+	p.loadAddresses()
+	for _, text := range p.m.o.Static {
+		if _, err := p.add(ctx, text, false); err != nil {
+			p.m.log.Warn("couldn't use a static peer", "addr", text, "err", err)
+		}
+	}
+	p.m.kv.scan("static/", func(_ string, value []byte) {
+		if info, err := peer.AddrInfoFromString(string(value)); err == nil {
+			p.want(*info)
+		}
+	})
+	if p.m.o.MDNS {
+		stop := p.m.startMDNS()
+		defer stop()
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.wake:
+		case <-timer.C:
+		case _, ok := <-addrs.Out():
+			if !ok {
+				return nil
+			}
+			p.networkChanged()
+		}
+		timer.Reset(max(p.round(ctx, rnd), 10*time.Millisecond))
+	}
+}
+
+// round starts what is due and returns how long there is nothing to do.
+func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, wait := time.Now(), time.Hour
+	due := func(at time.Time) bool {
+		if d := at.Sub(now); d > 0 {
+			wait = min(wait, d)
+			return false
+		}
+		return true
+	}
+	for _, t := range p.mu.targets {
+		if t.busy || p.m.gate.banned(t.id) {
+			wait = min(wait, maxRedial)
+			continue
+		}
+		if p.m.host.Network().Connectedness(t.id) != network.Connected {
+			if due(t.next) {
+				p.dial(ctx, t, rnd)
+			}
+			continue
+		}
+		if t.isNode && slices.Compare(p.m.self[:], t.node[:]) < 0 && (t.link[0] == nil || t.link[1] == nil) && due(t.openNext) {
+			p.open(ctx, t, rnd)
+		}
+	}
+	return wait
+}
+
+// backoff is how long to wait after n failures in a row: doubling from firstRedial to maxRedial, ± a quarter.
+func backoff(n int, rnd *rand.Rand) time.Duration {
+	return jitter(rnd, min(firstRedial<<min(n, 10), maxRedial*4/5))
+}
+
+// dial tries to reach t in a goroutine. Called with mu held.
+func (p *peering) dial(ctx context.Context, t *target, rnd *rand.Rand) {
+	if len(p.m.host.Peerstore().Addrs(t.id)) == 0 {
+		t.lastErr = "no address of it is known"
+		t.next = time.Now().Add(maxRedial)
+		return
+	}
+	select {
+	case p.slot <- struct{}{}:
+	default:
+		t.next = time.Now().Add(firstRedial)
+		return
+	}
+	t.busy = true
+	t.next = time.Now().Add(backoff(t.fails, rnd))
+	t.fails++
+	p.wg.Go(func() {
+		defer func() { <-p.slot }()
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		err := p.m.connect(ctx, peer.AddrInfo{ID: t.id})
+		p.mu.Lock()
+		t.busy = false
+		if err != nil {
+			t.lastErr = err.Error()
+			p.m.stats.dials.WithLabelValues("failed").Inc()
+		} else {
+			t.lastErr, t.fails = "", 0
+			p.m.stats.dials.WithLabelValues("connected").Inc()
+		}
+		p.mu.Unlock()
+		p.nudge()
+	})
+}
+
+// connect dials with libp2p's own memory of failures cleared: the redial loop has its own.
+func (m *Mesh) connect(ctx context.Context, info peer.AddrInfo) error {
+	if s, ok := m.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(info.ID)
+	}
+	return m.host.Connect(ctx, info)
+}
+
+// open opens the streams to t that are missing, in a goroutine: governance first. Called with mu held.
+func (p *peering) open(ctx context.Context, t *target, rnd *rand.Rand) {
+	t.busy = true
+	t.openNext = time.Now().Add(backoff(t.opens, rnd))
+	t.opens++
+	missing := [2]bool{t.link[0] == nil, t.link[1] == nil}
+	p.wg.Go(func() {
+		for _, governance := range []bool{true, false} {
+			if missing[index(governance)] {
+				if _, err := p.m.open(ctx, t.id, t.node, governance); err != nil {
+					p.m.log.Debug("couldn't open a stream", "peer", t.id.String(), "err", err)
+				}
+			}
+		}
+		p.mu.Lock()
+		t.busy = false
+		p.mu.Unlock()
+		p.nudge()
+	})
+}
+
+func index(governance bool) int {
+	if governance {
+		return 1
+	}
+	return 0
+}
+
+// linked and unlinked are told by the loop of streams that have come into use and gone.
+func (p *peering) linked(k *link) {
+	p.mu.Lock()
+	if t := p.mu.targets[k.peer]; t != nil {
+		t.link[index(k.governance)] = k
+		if t.lastSeen = p.m.o.Now(); t.link[0] != nil && t.link[1] != nil {
+			t.opens = 0
+		}
+	}
+	p.mu.Unlock()
+	p.links.nudge()
+	p.nudge()
+}
+
+func (p *peering) unlinked(k *link) {
+	p.mu.Lock()
+	if t := p.mu.targets[k.peer]; t != nil && t.link[index(k.governance)] == k {
+		t.link[index(k.governance)] = nil
+		t.lastSeen = p.m.o.Now()
+	}
+	p.mu.Unlock()
+	p.links.nudge()
+	p.nudge()
+}
+
+// connected is called by libp2p for each new connection; it must not wait.
+func (p *peering) connected(_ network.Network, c network.Conn) {
+	p.m.gate.connected(c)
+	id := c.RemotePeer()
+	p.mu.Lock()
+	if t := p.mu.targets[id]; t != nil {
+		t.fails, t.opens, t.next, t.openNext, t.lastSeen = 0, 0, time.Time{}, time.Time{}, p.m.o.Now()
+		if c.Stat().Direction == network.DirOutbound {
+			p.wg.Go(func() { p.keepAddress(id, c.RemoteMultiaddr()) })
+		}
+	}
+	p.mu.Unlock()
+	p.nudge()
+}
+
+func (p *peering) disconnected(_ network.Network, c network.Conn) {
+	p.m.gate.gone(c)
+	id := c.RemotePeer()
+	if p.m.host.Network().Connectedness(id) != network.Connected {
+		p.m.subs.forget(id)
+		p.mu.Lock()
+		if t := p.mu.targets[id]; t != nil {
+			t.next, t.fails = time.Time{}, 0
+			t.lastSeen = p.m.o.Now()
+		}
+		p.mu.Unlock()
+	}
+	p.nudge()
+}
+
+// alive is evidence that a peer can be reached again: its dial waits no longer.
+func (p *peering) alive(id peer.ID) {
+	p.mu.Lock()
+	if t := p.mu.targets[id]; t != nil {
+		t.fails, t.next = 0, time.Time{}
+	}
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// networkChanged makes every dial due, and tells teammates the new addresses.
+func (p *peering) networkChanged() {
+	p.mu.Lock()
+	for _, t := range p.mu.targets {
+		t.fails, t.next = 0, time.Time{}
+	}
+	p.mu.Unlock()
+	p.m.step(recordsChanged{})
+}
+
+// changed is called by the loop when the teams' nodes may have changed.
+func (p *peering) changed() {
+	v := p.m.who.view.Load()
+	everyone := p.m.who.everyone()
+	isNode := make(map[peer.ID]bool, len(everyone))
+	var known, gained []peer.ID // newly known; sharing more teams than before
+	p.mu.Lock()
+	for _, n := range everyone {
+		id, err := PeerIDOf(n)
+		if err != nil {
+			continue
+		}
+		isNode[id] = true
+		t := p.mu.targets[id]
+		if t == nil {
+			t = &target{id: id, node: n}
+			p.mu.targets[id] = t
+		}
+		if !t.isNode {
+			t.isNode = true
+			known = append(known, id)
+			t.openNext, t.opens = time.Time{}, 0
+			p.m.host.ConnManager().Protect(id, "team")
+		}
+		if len(v.shared[n]) > p.mu.shares[n] {
+			gained = append(gained, id)
+			t.openNext, t.opens = time.Time{}, 0
+		}
+	}
+	for id, t := range p.mu.targets {
+		if !isNode[id] && t.isNode {
+			t.isNode = false
+			p.m.host.ConnManager().Unprotect(id, "team")
+			if !t.static {
+				delete(p.mu.targets, id)
+			}
+		}
+	}
+	clear(p.mu.shares)
+	for n, ts := range v.shared {
+		p.mu.shares[n] = len(ts)
+	}
+	p.mu.Unlock()
+	if len(known)+len(gained) > 0 {
+		p.m.gate.upgrade()
+		go p.introduce(known, gained)
+	}
+	p.nudge()
+}
+
+// introduce makes pubsub look again at peers that it refused to talk to while they were strangers.
+func (p *peering) introduce(known, gained []peer.ID) {
+	emit, err := p.m.host.EventBus().Emitter(new(event.EvtPeerProtocolsUpdated))
+	if err != nil {
+		return // the host is closing
+	}
+	defer emit.Close()
+	for _, id := range known {
+		if p.m.host.Network().Connectedness(id) == network.Connected {
+			emit.Emit(event.EvtPeerProtocolsUpdated{Peer: id, Added: []protocol.ID{pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}})
+		}
+	}
+	for _, id := range gained {
+		p.m.subs.gained(id)
+	}
+}
+
+// want makes a peer one to stay connected to.
+func (p *peering) want(info peer.AddrInfo) {
+	p.m.gate.name(info.ID)
+	p.m.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
+	p.m.host.ConnManager().Protect(info.ID, "named")
+	p.mu.Lock()
+	t := p.mu.targets[info.ID]
+	if t == nil {
+		t = &target{id: info.ID}
+		t.node, _ = NodeIDOf(info.ID)
+		p.mu.targets[info.ID] = t
+	}
+	t.static = true
+	t.fails, t.next = 0, time.Time{}
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// AddPeer connects to a peer and stays connected, over restarts too. addr is a multiaddr with /p2p/, or a /dnsaddr/ one.
+func (m *Mesh) AddPeer(ctx context.Context, addr string) (peer.ID, error) {
+	info, err := m.peers.add(ctx, addr, true)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	if err := m.connect(ctx, info); err != nil {
+		return info.ID, fmt.Errorf("couldn't reach %s: %w: is that node running, and its address right? It is tried again from time to time: %v", addr, ErrUnreachable, err)
+	}
+	return info.ID, nil
+}
+
+// ErrUnreachable says that a node didn't answer at any address.
+var ErrUnreachable = errors.New("nobody answers there")
+
+func (p *peering) add(ctx context.Context, text string, keep bool) (info peer.AddrInfo, err error) {
+	a, err := ma.NewMultiaddr(strings.TrimSpace(text))
+	if err != nil {
+		return info, fmt.Errorf("couldn't read address %q (expected one like /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3Koo…): %v: %w", text, err, board.ErrMalformed)
+	}
+	all := []ma.Multiaddr{a}
+	if _, id := peer.SplitAddr(a); id == "" && madns.Matches(a) {
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		if all, err = madns.DefaultResolver.Resolve(ctx, a); err != nil {
+			return info, fmt.Errorf("couldn't look up %q: %w", text, err)
+		}
+	}
+	infos, err := peer.AddrInfosFromP2pAddrs(all...)
+	if err != nil || len(infos) == 0 {
+		return info, fmt.Errorf("couldn't use address %q: it doesn't end with /p2p/ and the node's id: %w", text, board.ErrMalformed)
+	}
+	for _, i := range infos {
+		if i.ID == p.m.host.ID() {
+			return info, fmt.Errorf("couldn't use address %q: it is this node's own: %w", text, board.ErrMalformed)
+		}
+		if _, err := NodeIDOf(i.ID); err != nil {
+			return info, err
+		}
+		p.want(i)
+		if keep {
+			p.m.kv.set("static/"+i.ID.String(), []byte(text))
+		}
+	}
+	return infos[0], nil
+}
+
+// ofTeam is how many of a team's nodes are linked, and when one was last heard.
+func (p *peering) ofTeam(t board.TeamID) (linked int, last time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.mu.targets {
+		if !x.isNode || !slices.Contains(p.m.who.view.Load().shared[x.node], t) {
+			continue
+		}
+		if x.link[0] != nil {
+			linked++
+			last = p.m.o.Now()
+		}
+		if x.lastSeen.After(last) {
+			last = x.lastSeen
+		}
+	}
+	return linked, last
+}
+
+// mayCome says whether some node of the team might be there in a moment: it is connected or being dialled, or hasn't
+// been dialled yet.
+func (p *peering) mayCome(t board.TeamID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.mu.targets {
+		if !x.isNode || x.node == p.m.self || !slices.Contains(p.m.who.view.Load().shared[x.node], t) {
+			continue
+		}
+		if x.busy || x.lastErr == "" || p.m.host.Network().Connectedness(x.id) == network.Connected {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *peering) list() []PeerInfo {
+	p.mu.Lock()
+	out := make([]PeerInfo, 0, len(p.mu.targets))
+	v := p.m.who.view.Load()
+	for _, t := range p.mu.targets {
+		out = append(out, PeerInfo{
+			ID: t.id, Static: t.static, LastSeen: t.lastSeen, LastError: t.lastErr, NextDial: t.next,
+			Synced: t.link[0] != nil && t.link[1] != nil, Teams: slices.Clone(v.shared[t.node]),
+		})
+	}
+	p.mu.Unlock()
+	for i := range out {
+		p.m.connInfo(&out[i])
+		if out[i].Connected {
+			out[i].NextDial, out[i].LastError, out[i].LastSeen = time.Time{}, "", p.m.o.Now()
+		}
+	}
+	slices.SortFunc(out, func(a, b PeerInfo) int {
+		if a.Connected != b.Connected {
+			if a.Connected {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.ID.String(), b.ID.String())
+	})
+	return out
+}

@@ -1,0 +1,318 @@
+package p2p
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p-pubsub/timecache"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"weft/board"
+)
+
+const (
+	gossipQueue = 2048            // messages that wait for a peer, and for validation
+	seenTime    = 5 * time.Minute // for which a message isn't taken again; its sender's retries come within it
+)
+
+// topics are the teams' topics: one goroutine for each team pushes and beats.
+type topics struct {
+	m          *Mesh
+	ps         *pubsub.PubSub
+	held       heldView
+	replicated *nudges // who watches how far this node's posts have spread
+	ctx        context.Context
+	cancel     context.CancelFunc
+	wg         sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		byTeam  map[board.TeamID]*topic
+		ended   bool
+		dropped map[peer.ID]map[string]bool // subscriptions that were refused while their peer wasn't known as a node
+		resets  map[peer.ID][]time.Time     // when a peer was made to say its subscriptions again
+	}
+}
+
+// heldView says how far each origin is held, for a quick look at pushes that bring nothing new. The loop writes it.
+type heldView struct {
+	mu sync.RWMutex
+	hi map[heldKey]uint64
+}
+
+type heldKey struct {
+	board  board.ID
+	origin board.Origin
+}
+
+func (h *heldView) set(b board.ID, o board.Origin, hi uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.hi == nil {
+		h.hi = map[heldKey]uint64{}
+	}
+	h.hi[heldKey{b, o}] = hi
+}
+
+func (h *heldView) covers(b board.ID, o board.Origin, seq uint64) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return seq <= h.hi[heldKey{b, o}]
+}
+
+func newTopics(m *Mesh) (*topics, error) {
+	t := &topics{m: m, replicated: newNudges()}
+	t.mu.byTeam = map[board.TeamID]*topic{}
+	t.mu.dropped = map[peer.ID]map[string]bool{}
+	t.mu.resets = map[peer.ID][]time.Time{}
+	t.ctx, t.cancel = context.WithCancel(m.ctx)
+	params := pubsub.DefaultGossipSubParams()
+	params.MaxIHaveLength = m.o.Limits.MessageIDs
+	gossip := []protocol.ID{pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}
+	ps, err := pubsub.NewGossipSub(t.ctx, m.host,
+		pubsub.WithGossipSubProtocols(gossip, pubsub.GossipSubDefaultFeatures), // no floodsub: such a peer hears everything
+		pubsub.WithGossipSubParams(params),
+		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
+		pubsub.WithMessageIdFn(messageID),
+		pubsub.WithFloodPublish(true),
+		pubsub.WithPeerExchange(false),
+		pubsub.WithPeerOutboundQueueSize(gossipQueue), pubsub.WithValidateQueueSize(gossipQueue),
+		pubsub.WithValidateWorkers(1), // runs of one origin stay in order
+		pubsub.WithSeenMessagesStrategy(timecache.Strategy_LastSeen), pubsub.WithSeenMessagesTTL(seenTime),
+		pubsub.WithMaxMessageSize(m.o.Limits.TopicMessage+4<<10), // and what pubsub puts around it
+		pubsub.WithSubscriptionFilter(t), pubsub.WithBlacklist(strangers{m}),
+		pubsub.WithAppSpecificRpcInspector(t.inspect),
+		pubsub.WithRawTracer(gossipTracer{m.stats}),
+	)
+	if err != nil {
+		t.cancel()
+		return nil, fmt.Errorf("couldn't start gossip: %w", err)
+	}
+	t.ps = ps
+	return t, nil
+}
+
+// messageID is a hash of topic and payload: what is equal is one message, whoever sends it.
+func messageID(m *pb.Message) string {
+	h := sha256.New()
+	h.Write([]byte(m.GetTopic()))
+	h.Write([]byte{0})
+	h.Write(m.GetData())
+	return string(h.Sum(nil))
+}
+
+// strangers is pubsub's blacklist: everyone who shares no team. No stream is opened to them and nothing of theirs is read.
+type strangers struct{ m *Mesh }
+
+// Add does nothing: who is a stranger follows from the teams.
+func (s strangers) Add(peer.ID) bool { return false }
+
+// Contains says whether p shares no team with this node. Messages have no author here, which is the empty id.
+func (s strangers) Contains(p peer.ID) bool {
+	return p != "" && p != s.m.host.ID() && !s.m.who.knowsPeer(p)
+}
+
+// CanSubscribe says whether the topic is that of one of this node's teams.
+func (t *topics) CanSubscribe(name string) bool {
+	_, ok := t.m.who.view.Load().topics[name]
+	return ok
+}
+
+// FilterIncomingSubscriptions lets a peer subscribe only to topics of teams that it is a node of. What is dropped is
+// remembered: should the peer turn out to be a node, it is made to say it again.
+func (t *topics) FilterIncomingSubscriptions(p peer.ID, subs []*pb.RPC_SubOpts) ([]*pb.RPC_SubOpts, error) {
+	n, err := NodeIDOf(p)
+	if err != nil || len(subs) > t.m.o.Limits.Subscriptions {
+		t.m.stats.gossip.WithLabelValues("subscriptions", "too many").Inc()
+		if err == nil {
+			t.m.offend(n, "subscriptions")
+		}
+		return nil, pubsub.ErrTooManySubscriptions
+	}
+	v := t.m.who.view.Load()
+	return pubsub.FilterSubscriptions(subs, func(name string) bool {
+		team, ours := v.topics[name]
+		if ours && t.m.who.mayReceive(n, team) {
+			return true
+		}
+		t.m.stats.gossip.WithLabelValues("subscription", "not a node").Inc()
+		t.drop(p, name)
+		return false
+	}), nil
+}
+
+// drop remembers a subscription that was refused, if the peer is one that could still turn out to be a node.
+func (t *topics) drop(p peer.ID, name string) {
+	if !t.m.gate.known(p) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := t.mu.dropped[p]
+	if names == nil {
+		names = map[string]bool{}
+		t.mu.dropped[p] = names
+	}
+	if len(names) < t.m.o.Limits.Subscriptions {
+		names[name] = true
+	}
+}
+
+// forget is called when a peer is no longer connected.
+func (t *topics) forget(p peer.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.mu.dropped, p)
+}
+
+// inspect refuses RPCs of strangers, and those that name too many messages.
+func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
+	n, err := NodeIDOf(p)
+	if err != nil || !t.m.who.knows(n) {
+		t.m.stats.refused.WithLabelValues("gossip_of_stranger").Inc()
+		return errors.New("shares no team")
+	}
+	ids := 0
+	for _, h := range rpc.GetControl().GetIhave() {
+		ids += len(h.GetMessageIDs())
+	}
+	for _, w := range rpc.GetControl().GetIwant() {
+		ids += len(w.GetMessageIDs())
+	}
+	c := rpc.GetControl()
+	if ids > t.m.o.Limits.MessageIDs || len(c.GetGraft())+len(c.GetPrune()) > t.m.o.Limits.Subscriptions {
+		t.m.offend(n, "gossip_control")
+		return errors.New("too many ids")
+	}
+	return nil
+}
+
+// maxResets in 10 minutes: pubsub stops answering to more, and the connection is closed instead.
+const maxResets = 3
+
+// gained is called when a peer may be sent more topics than before. If it subscribed to one of them too early, its
+// stream is reset, so that it says all its subscriptions again.
+func (t *topics) gained(p peer.ID) {
+	n, err := NodeIDOf(p)
+	if err != nil {
+		return
+	}
+	v := t.m.who.view.Load()
+	t.mu.Lock()
+	again := false
+	for name := range t.mu.dropped[p] {
+		if team, ours := v.topics[name]; ours && t.m.who.mayReceive(n, team) {
+			again = true
+			delete(t.mu.dropped[p], name)
+		}
+	}
+	now := t.m.o.Now()
+	if again {
+		t.mu.resets[p] = slices.DeleteFunc(t.mu.resets[p], func(at time.Time) bool { return now.Sub(at) > 10*time.Minute })
+		t.mu.resets[p] = append(t.mu.resets[p], now)
+	}
+	often := len(t.mu.resets[p]) > maxResets
+	if often {
+		delete(t.mu.resets, p)
+	}
+	t.mu.Unlock()
+	switch {
+	case !again:
+	case often:
+		t.m.host.Network().ClosePeer(p)
+	default:
+		for _, c := range t.m.host.Network().ConnsToPeer(p) {
+			for _, s := range c.GetStreams() {
+				if s.Stat().Direction == network.DirInbound && (s.Protocol() == pubsub.GossipSubID_v12 || s.Protocol() == pubsub.GossipSubID_v11) {
+					s.Reset()
+				}
+			}
+		}
+	}
+}
+
+// follow starts a goroutine for each team that has none and ends those of teams that are gone. Called by the loop.
+func (t *topics) follow(teams []board.TeamID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.ended {
+		return
+	}
+	for _, id := range teams {
+		if t.mu.byTeam[id] == nil {
+			tp := newTopic(t, id)
+			t.mu.byTeam[id] = tp
+			t.wg.Go(func() { tp.run(tp.ctx) })
+		}
+	}
+	for id, tp := range t.mu.byTeam {
+		if !slices.Contains(teams, id) {
+			tp.cancel()
+			delete(t.mu.byTeam, id)
+		}
+	}
+}
+
+// appended says that this node's own log in a board has grown. Called by the loop.
+func (t *topics) appended(team board.TeamID, b board.ID, o board.Origin, hi uint64) {
+	t.mu.Lock()
+	tp := t.mu.byTeam[team]
+	t.mu.Unlock()
+	if tp != nil {
+		tp.appended(b, o, hi)
+	}
+}
+
+// run waits for the end; the teams' goroutines are started by follow.
+func (t *topics) run(ctx context.Context) error {
+	<-ctx.Done()
+	t.mu.Lock()
+	t.mu.ended = true
+	t.mu.Unlock()
+	t.cancel()
+	t.wg.Wait()
+	return nil
+}
+
+func (t *topics) close() { t.cancel() }
+
+// nudges tells any number of watchers that something may have changed. A lost nudge costs time only: each watcher's
+// channel has capacity one.
+type nudges struct {
+	mu   sync.Mutex
+	subs map[chan struct{}]struct{}
+}
+
+func newNudges() *nudges { return &nudges{subs: map[chan struct{}]struct{}{}} }
+
+func (n *nudges) nudge() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.subs {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (n *nudges) watch() (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	n.mu.Lock()
+	n.subs[c] = struct{}{}
+	n.mu.Unlock()
+	return c, func() {
+		n.mu.Lock()
+		delete(n.subs, c)
+		n.mu.Unlock()
+	}
+}
