@@ -18,6 +18,7 @@ import (
 
 const (
 	frameStep  = 64 << 10 // a frame's buffer grows by this as bytes arrive, so a length alone buys no memory
+	slowFrame  = 2 * time.Second
 	frameDepth = 16       // of nested messages
 	writeStep  = 16 << 10 // bytes that must go out within writePatience
 	// writePatience is long: a reader that has all it can hold stops reading on purpose.
@@ -45,6 +46,7 @@ type frameReader struct {
 	buf     []byte
 	idle    time.Duration
 	minRate int
+	moving  func() // called now and then while a slow frame comes in; may be nil
 }
 
 // timedReader sets the deadline of each read inside a frame.
@@ -102,6 +104,8 @@ func (f *frameReader) next() ([]byte, error) {
 			}
 			if took := time.Since(start); took > f.idle && float64(have+got) < float64(f.minRate)*took.Seconds() {
 				return nil, errFrameSlow
+			} else if took > slowFrame && f.moving != nil {
+				f.moving()
 			}
 		}
 		have += step

@@ -19,10 +19,10 @@ import (
 
 // JoinResult is what Join achieved.
 type JoinResult struct {
-	Team    board.TeamID
-	Name    string
-	Already bool // the user was a member before
-	InStep  bool // the history is here, or the newest part of one that is long; false: it goes on arriving
+	Team          board.TeamID
+	Name          string
+	AlreadyMember bool // the user was a member before
+	InStep        bool // the history is here, or the newest part of one that is long; false: it goes on arriving
 }
 
 // refusedByLobby are the kinds of error that a code of the lobby stands for.
@@ -36,7 +36,7 @@ var ErrAdmitterBusy = errors.New("the node that answers for the invite can't tak
 
 // Join takes an invite: it knocks at the admitters that the link names, in turn, takes part in the team, and waits until
 // the team can be used here. ctx bounds all of it; once the team is adopted, its end is no error: the rest goes on in
-// the background and InStep is false. Errors wrap ErrUnreachable, ErrAdmitterBusy, team.ErrExpired, team.ErrQuota,
+// the background and InStep is false. Errors wrap ErrOffline, ErrAdmitterBusy, team.ErrExpired, team.ErrQuota,
 // board.ErrNotFound (no such invite there, or withdrawn), team.ErrBadRequest and others of package team.
 func (m *Mesh) Join(ctx context.Context, link *weftv1.InviteLink) (JoinResult, error) {
 	t, err := teamID(link.GetTeam())
@@ -45,7 +45,7 @@ func (m *Mesh) Join(ctx context.Context, link *weftv1.InviteLink) (JoinResult, e
 	}
 	if st, ok := m.o.Store.Team(t); ok && st.IsNode(m.self) {
 		if _, in := st.Member(m.o.Identity.User); in {
-			return JoinResult{Team: t, Name: st.Name(), Already: true, InStep: true}, nil
+			return JoinResult{Team: t, Name: st.Name(), AlreadyMember: true, InStep: true}, nil
 		}
 	}
 	reply, err := m.knockInTurn(ctx, t, link)
@@ -107,7 +107,7 @@ func (m *Mesh) knockInTurn(ctx context.Context, t board.TeamID, link *weftv1.Inv
 		return nil, refused
 	}
 	return nil, fmt.Errorf("couldn't reach %s: tried %s; is the other node running and is this machine online? %w: %v",
-		quoteName(link.Inviter), strings.Join(tried, ", "), ErrUnreachable, unreached)
+		quoteName(link.Inviter), strings.Join(tried, ", "), ErrOffline, unreached)
 }
 
 func quoteName(s string) string {

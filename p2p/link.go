@@ -113,6 +113,7 @@ func (k *link) run() {
 	defer close(k.ended)
 	defer k.reset()
 	r := newFrameReader(k.s, k.m.o.Limits.SyncFrame, k.m.o.Limits.Idle, k.m.o.Limits.MinRate)
+	r.moving = func() { k.m.hint(board.Moving{Peer: k.node, Governance: k.governance}) }
 	if err := k.greet(r); err != nil {
 		k.failed(err)
 		return
@@ -145,9 +146,13 @@ func (k *link) greet(r *frameReader) error {
 	// Until the hello is here the stream is worth nothing, so silence before it counts as silence within a frame.
 	stop := time.AfterFunc(k.m.o.Limits.Idle, func() { k.s.Reset() })
 	defer stop.Stop()
+	start := time.Now()
 	f, err := r.readSync()
 	if err != nil {
 		return err
+	}
+	if k.s.Stat().Direction == network.DirOutbound { // the greeting took a round trip
+		k.m.host.Peerstore().RecordLatency(k.peer, time.Since(start))
 	}
 	if f.GetHello() == nil {
 		return fmt.Errorf("%w: it is no hello", errFrameBad)

@@ -155,9 +155,14 @@ func (m *Mesh) step(ev any) {
 // offend says that a peer broke the protocol. It never waits.
 func (m *Mesh) offend(n board.NodeID, reason string) {
 	m.stats.offences.WithLabelValues(reason).Inc()
+	m.hint(board.Offended{Peer: n, Reason: reason})
+}
+
+// hint is step for what may be lost when the loop is behind.
+func (m *Mesh) hint(ev any) {
 	select {
-	case m.loop.events <- board.Offended{Peer: n, Reason: reason}:
-	default: // the loop is behind; the offence is counted, the next one may be heard
+	case m.loop.events <- ev:
+	default:
 	}
 }
 

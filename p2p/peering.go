@@ -397,13 +397,13 @@ func (m *Mesh) AddPeer(ctx context.Context, addr string) (peer.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	if err := m.connect(ctx, info); err != nil {
-		return info.ID, fmt.Errorf("couldn't reach %s: %w: is that node running, and its address right? It is tried again from time to time: %v", addr, ErrUnreachable, err)
+		return info.ID, fmt.Errorf("couldn't reach %s: %w: is that node running, and its address right? It is tried again from time to time: %v", addr, ErrOffline, err)
 	}
 	return info.ID, nil
 }
 
-// ErrUnreachable says that a node didn't answer at any address.
-var ErrUnreachable = errors.New("nobody answers there")
+// ErrOffline says that a node didn't answer at any address: it is off, or this machine has no network.
+var ErrOffline = errors.New("nobody answers there")
 
 func (p *peering) add(ctx context.Context, text string, keep bool) (info peer.AddrInfo, err error) {
 	a, err := ma.NewMultiaddr(strings.TrimSpace(text))

@@ -23,6 +23,7 @@ type PeerInfo struct {
 	Agent     string
 	Teams     []board.TeamID // that both are in
 	Synced    bool           // both streams are open
+	RTT       time.Duration  // of the last greeting; zero: not known
 	LastSeen  time.Time      // zero: never since this start
 	LastError string         // why the last dial failed
 	NextDial  time.Time
@@ -152,6 +153,7 @@ func (m *Mesh) connInfo(i *PeerInfo) {
 			i.Inbound = c.Stat().Direction == network.DirInbound
 		}
 	}
+	i.RTT = m.host.Peerstore().LatencyEWMA(i.ID)
 	if agent, err := m.host.Peerstore().Get(i.ID, "AgentVersion"); err == nil {
 		i.Agent, _ = agent.(string)
 	}
