@@ -68,7 +68,7 @@ func (s *State) noBoard(b board.ID) Verdict {
 			continue
 		}
 		if o.verdict.Status == Void || o.verdict.Status == Valid {
-			return Verdict{Status: Void, Reason: reasonWrongKind}
+			return Verdict{Status: Void, Reason: reasonBoardVoid}
 		}
 		v.Reason, v.Missing = o.verdict.Reason, o.verdict.Missing
 	}

@@ -37,6 +37,7 @@ type history struct {
 	people  []Identity
 	nodes   []string
 	refs    []board.Hash // invites, boards and other things to name
+	invites []*Object
 	keys    map[board.Hash]string
 	genesis *Object
 	events  []event
@@ -54,7 +55,7 @@ func drawHistory(t *rapid.T) *history {
 		h.events = append(h.events, event{object: o})
 	}
 	h.refs = []board.Hash{board.Hash(h.c.id), board.Hash(seedOf("nowhere"))}
-	n := rapid.IntRange(1, 30).Draw(t, "events")
+	n := rapid.IntRange(1, 40).Draw(t, "events")
 	for range n {
 		h.step()
 	}
@@ -65,7 +66,7 @@ func (h *history) pick(of int, what string) int { return rapid.IntRange(0, of-1)
 
 // teamID is nearly always the team's.
 func (h *history) teamID() board.TeamID {
-	if h.pick(12, "team") == 0 {
+	if h.pick(25, "team") == 0 {
 		return board.TeamID(seedOf("elsewhere"))
 	}
 	return h.c.id
@@ -92,7 +93,7 @@ func (h *history) put(o *Object, err error) *Object {
 func (h *history) op(author []byte) *weftv1.Operation {
 	t, nonce := h.teamID(), h.c.nonce()
 	charter := board.Hash(t)
-	if h.pick(10, "charter") == 0 {
+	if h.pick(20, "charter") == 0 {
 		charter = h.refs[h.pick(len(h.refs), "ref")]
 	}
 	return &weftv1.Operation{Team: t[:], Author: author, Charter: charter[:], Nonce: nonce[:]}
@@ -101,17 +102,21 @@ func (h *history) op(author []byte) *weftv1.Operation {
 func (h *history) step() {
 	who := h.people[h.pick(len(h.people), "who")]
 	key := who.Device
-	if h.pick(10, "forged") == 0 {
+	if h.pick(12, "forged") == 0 {
 		key = h.people[h.pick(len(h.people), "forger")].Device
 	}
-	switch h.pick(10, "step") {
-	case 0, 1:
+	switch h.pick(14, "step") {
+	case 0:
 		h.put(NewPresent(h.c.id, who))
-	case 2:
+	case 1:
 		op := h.op(who.User[:])
 		op.Kind = &weftv1.Operation_Board{Board: &weftv1.CreateBoard{Name: "b", WriteRole: []uint32{0, 4, 5}[h.pick(3, "write")]}}
 		h.put(build(board.KindOperation, key, op))
-	case 3, 4:
+	case 2, 3:
+		if h.pick(4, "by someone with power") > 0 {
+			who = h.people[4*h.pick(2, "ana or ben")]
+			key = who.Device
+		}
 		name := fmt.Sprint("invite ", len(h.events))
 		op := h.op(who.User[:])
 		n := nodeOf(h.nodes[h.pick(len(h.nodes), "admitter")])
@@ -119,16 +124,30 @@ func (h *history) step() {
 		op.Kind = &weftv1.Operation_Invite{Invite: &weftv1.Invite{
 			Key: public(keyOf(name)), Role: role, Admitter: n[:], Quota: uint32(1 + h.pick(3, "quota")),
 		}}
-		h.keys[h.put(build(board.KindOperation, key, op)).Hash] = name
-	case 5, 6, 7, 8:
-		invite := h.refs[h.pick(len(h.refs), "invite")]
+		o := h.put(build(board.KindOperation, key, op))
+		h.keys[o.Hash] = name
+		h.invites = append(h.invites, o)
+	default:
+		invite := h.refs[h.pick(len(h.refs), "ref")]
 		node := h.nodes[h.pick(len(h.nodes), "by")]
+		if len(h.invites) > 0 && h.pick(10, "a real invite") > 0 {
+			o := h.invites[h.pick(len(h.invites), "invite")]
+			invite = o.Hash
+			for _, n := range h.nodes {
+				if h.pick(12, "right admitter") > 0 && bytes.Equal(o.Op.GetInvite().Admitter, public(keyOf(n))) {
+					node = n
+				}
+			}
+		}
+		if h.pick(15, "wrong key") == 0 {
+			delete(h.keys, invite)
+		}
 		op := h.op(public(keyOf(node)))
 		shown := who.User
 		sig := keyOf(h.keys[invite]).SignHash(board.SignInvite, inviteHash(board.TeamID(op.Team), who.User, board.Hash(shown), nodeOf(node)))
 		op.Kind = &weftv1.Operation_Admit{Admit: &weftv1.Admit{Invite: invite[:], User: who.User[:], UserCharter: shown[:], InviteSignature: sig[:]}}
 		h.put(build(board.KindOperation, keyOf(node), op))
-	case 9:
+	case 4, 5:
 		h.odd(who, key)
 	}
 }

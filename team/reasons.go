@@ -21,6 +21,7 @@ const (
 	reasonQuota         = "the invite was used up"
 	reasonLater         = "not evaluated by this version"
 	reasonNoBoard       = "its board is not known here yet"
+	reasonBoardVoid     = "what made its board does not count"
 	reasonWrongKind     = "its kind does not belong on this board"
 	reasonNoCred        = "the right that it names is not here yet"
 	reasonCredPending   = "the right that it names does not count yet"
