@@ -23,7 +23,7 @@ type replLog struct {
 	heard       []heardHead
 	avoid       map[NodeID]*avoidance
 	unavailable map[NodeID]bool // peers that were asked in vain since they last spoke of this log
-	refused     []Leaf          // contents that contradict what is held: forks
+	refused     []heardHead     // what peers named or sent that contradicts what is held: forks
 	hot         bool            // in Replica.hot
 	tryAt       time.Time       // while hot
 	blocked     bool            // while hot: waits for a transfer to end, not for tryAt
@@ -84,8 +84,10 @@ func (r *Replica) lost(e Lost) {
 	}
 	r.count("lost", 1)
 	b.holding.Set(e.Node, e.Stretch)
+	l := r.log(b, e.Node)
+	l.refused = nil
 	r.changed(b, e.Node)
-	r.heat(r.log(b, e.Node), r.now)
+	r.heat(l, r.now)
 }
 
 // changed follows up a change of what is held of a log.
@@ -330,10 +332,10 @@ func (r *Replica) discard(p *piece, v verdict) {
 		r.count("duplicate", p.records)
 	case forked:
 		r.count("fork", 1)
-		l.refuse(p.head())
+		l.refuse(p.head(), p.from, r.now)
 	case tooMany:
 		r.count("too_many_leaves", 1)
-		l.refuse(p.head())
+		l.refuse(p.head(), p.from, r.now)
 	case broken:
 		r.blame(p.from, "no_head", 25)
 	}
@@ -343,17 +345,20 @@ func (r *Replica) discard(p *piece, v verdict) {
 	}
 }
 
-// refuse remembers a leaf that is not wanted, so that it is not asked for again and again.
-func (l *replLog) refuse(f Leaf) {
+// refuse remembers a leaf that is not wanted from a peer, so that it is not asked for again and again. What other peers
+// say counts for itself: claims are not signed.
+func (l *replLog) refuse(f Leaf, from NodeID, now time.Time) {
 	if len(l.refused) >= MaxLeaves {
 		l.refused = l.refused[1:]
 	}
-	l.refused = append(l.refused, f)
+	l.refused = append(l.refused, heardHead{f, from, now})
 }
 
-// isRefused says whether a leaf stands in the same epoch as a refused one, at or above it.
-func (l *replLog) isRefused(f Leaf) bool {
-	return slices.ContainsFunc(l.refused, func(x Leaf) bool { return x.Epoch == f.Epoch && x.Seq <= f.Seq })
+// isRefused says whether a leaf named by a peer stands in the same epoch as one refused from it, at or above it.
+func (l *replLog) isRefused(f Leaf, from NodeID) bool {
+	return slices.ContainsFunc(l.refused, func(x heardHead) bool {
+		return x.from == from && x.leaf.Epoch == f.Epoch && x.leaf.Seq <= f.Seq
+	})
 }
 
 // settle takes a piece off the books, once it is stored or dropped.
@@ -509,7 +514,8 @@ func (r *Replica) sweepLog(l *replLog) {
 		}
 		return old
 	})
-	l.heard = slices.DeleteFunc(l.heard, func(x heardHead) bool { return r.now.Sub(x.at) > heardFor })
+	old := func(x heardHead) bool { return r.now.Sub(x.at) > heardFor }
+	l.heard, l.refused = slices.DeleteFunc(l.heard, old), slices.DeleteFunc(l.refused, old)
 	for n, a := range l.avoid {
 		if r.now.Sub(a.until) > maxAvoid {
 			delete(l.avoid, n)

@@ -93,8 +93,8 @@ func (r *Replica) boardStatus(b *replBoard) BoardStatus {
 func (r *Replica) claims(b *replBoard) (ordered[NodeID, Vector], map[NodeID][]NodeID) {
 	by := newOrdered[NodeID, map[Epoch]Leaf](compareNodes)
 	claimants := map[NodeID][]NodeID{}
-	note := func(f Leaf) {
-		if l := b.logs.at(f.Node); l != nil && l.isRefused(f) {
+	note := func(f Leaf, from NodeID) {
+		if l := b.logs.at(f.Node); l != nil && l.isRefused(f, from) {
 			return
 		}
 		if by.at(f.Node) == nil {
@@ -114,7 +114,7 @@ func (r *Replica) claims(b *replBoard) (ordered[NodeID, Vector], map[NodeID][]No
 			continue
 		}
 		for _, f := range v.vectors.at(b.id) {
-			note(f)
+			note(f, id)
 			if ps := claimants[f.Node]; !b.holding.coversLeaf(f) && (len(ps) == 0 || ps[len(ps)-1] != id) {
 				claimants[f.Node] = append(ps, id)
 			}
@@ -122,7 +122,7 @@ func (r *Replica) claims(b *replBoard) (ordered[NodeID, Vector], map[NodeID][]No
 	}
 	for _, l := range b.logs.all() {
 		for _, x := range l.heard {
-			note(x.leaf)
+			note(x.leaf, x.from)
 		}
 	}
 	out := newOrdered[NodeID, Vector](compareNodes)

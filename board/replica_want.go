@@ -13,6 +13,7 @@ type transfer struct {
 	toward   Point
 	backward bool
 	big      bool
+	claimed  bool // the peer's vector says that it holds what is asked for
 
 	credit   int // bytes that the peer may still send
 	owed     int // bytes of credit to give back
@@ -70,7 +71,7 @@ func (r *Replica) headHeard(e HeadHeard) {
 
 // hearHead remembers a leaf that is not held and has it asked for if gossip does not bring it within the grace.
 func (r *Replica) hearHead(l *replLog, f Leaf, from NodeID) {
-	if l.board.holding.coversLeaf(f) || l.isRefused(f) {
+	if l.board.holding.coversLeaf(f) || l.isRefused(f, from) {
 		return
 	}
 	i := slices.IndexFunc(l.heard, func(x heardHead) bool { return x.leaf.Epoch == f.Epoch })
@@ -168,6 +169,7 @@ type need struct {
 	toward   Point
 	backward bool
 	big      bool
+	claimed  bool
 }
 
 // plan asks the best peer for what is missing of a log, or notes when to look again.
@@ -234,8 +236,8 @@ func (r *Replica) plan(l *replLog) {
 func (r *Replica) missing(l *replLog, peer NodeID, v *view) (need, bool) {
 	var back need
 	found := false
-	try := func(f Leaf) bool {
-		n, ok := r.needs(l, f)
+	try := func(f Leaf, from NodeID) bool {
+		n, ok := r.needs(l, f, from)
 		if ok && n.backward {
 			back, found = n, true
 			return false
@@ -247,22 +249,24 @@ func (r *Replica) missing(l *replLog, peer NodeID, v *view) (need, bool) {
 	}
 	leaves := v.vectors.at(l.board.id).Node(l.node)
 	for i := len(leaves) - 1; i >= 0; i-- {
-		if try(leaves[i]) {
+		if try(leaves[i], peer) {
+			back.claimed = true
 			return back, true
 		}
 	}
+	back.claimed = found
 	for _, x := range l.heard {
-		if (x.from == peer || l.node == peer) && try(x.leaf) {
+		if (x.from == peer || l.node == peer) && try(x.leaf, x.from) {
 			return back, true
 		}
 	}
 	return back, found
 }
 
-// needs says whether and how a leaf of somebody else's is to be asked for.
-func (r *Replica) needs(l *replLog, f Leaf) (need, bool) {
+// needs says whether and how a leaf that a peer named is to be asked for.
+func (r *Replica) needs(l *replLog, f Leaf, from NodeID) (need, bool) {
 	h := &l.board.holding
-	if h.coversLeaf(f) || l.isRefused(f) {
+	if h.coversLeaf(f) || l.isRefused(f, from) {
 		return need{}, false
 	}
 	toward := Point{f.Epoch, f.Seq}
@@ -270,7 +274,7 @@ func (r *Replica) needs(l *replLog, f Leaf) (need, bool) {
 	switch {
 	case held && f.Seq == s.Hi && f.Hash != s.HiHash:
 		r.count("fork", 1)
-		l.refuse(f)
+		l.refuse(f, from, r.now)
 		return need{}, false
 	case held && f.Seq > s.Hi:
 		return need{toward: toward, big: f.Seq-s.Hi > bigGap}, true
@@ -285,7 +289,7 @@ func (r *Replica) needs(l *replLog, f Leaf) (need, bool) {
 	if !ok || f.Base != (Point{}) && !f.Base.before(Point{b.LoPrev.Epoch, b.LoPrev.Seq + 1}) {
 		return need{}, false
 	}
-	return need{Point{b.LoPrev.Epoch, b.LoPrev.Seq}, true, true}, true
+	return need{toward: Point{b.LoPrev.Epoch, b.LoPrev.Seq}, backward: true, big: true}, true
 }
 
 // before orders points by epoch, then seq.
@@ -305,7 +309,7 @@ func (r *Replica) inStep(n NodeID, t *replTeam) bool {
 	if of := [2]int{t.governance.version + 1, g.version + 1}; g.stepOf != of {
 		g.stepOf, g.inStep = of, true
 		for _, f := range g.vectors.at(t.governance.id) {
-			if _, missing := r.needs(r.log(t.governance, f.Node), f); missing {
+			if _, missing := r.needs(r.log(t.governance, f.Node), f, n); missing {
 				g.inStep = false
 				break
 			}
@@ -320,16 +324,20 @@ func (r *Replica) start(l *replLog, o *offer) {
 	s := o.stream
 	s.lastID++
 	t := &transfer{
-		id: s.lastID, stream: s, log: l, toward: o.want.toward, backward: o.want.backward, big: o.want.big,
+		id: s.lastID, stream: s, log: l, toward: o.want.toward, backward: o.want.backward, big: o.want.big, claimed: o.want.claimed,
 		credit: r.cfg.Window, progress: r.now, waitFrom: r.now,
 	}
 	s.transfers.put(t.id, t)
 	l.transfer, l.waiting = t, false
 	r.at(r.now.Add(r.cfg.Watchdog / 2))
-	r.do(Want{
+	w := Want{
 		Peer: s.peer.id, Governance: s.governance, ID: t.id, Team: l.board.team.id, Board: l.board.id, Node: l.node,
-		Have: l.board.holding.Have(l.node), Toward: t.toward, Credit: t.credit, Backward: t.backward,
-	})
+		Toward: t.toward, Credit: t.credit, Backward: t.backward,
+	}
+	if !t.backward { // backward goes on below what is held: toward says where
+		w.Have = l.board.holding.Have(l.node)
+	}
+	r.do(w)
 }
 
 // reached says whether a transfer's purpose is fulfilled, whoever brought the records.
@@ -426,7 +434,9 @@ func (r *Replica) concluded(t *transfer) {
 	case AnswerOK:
 		if t.useful == 0 && !l.reached(t) {
 			r.strike(l, n)
-			r.blame(n, "empty_answer", 5)
+			if t.claimed {
+				r.blame(n, "empty_answer", 5)
+			}
 		}
 	case AnswerNotMember:
 		if v := t.stream.views.at(l.board.team.id); v != nil {
