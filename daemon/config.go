@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -65,6 +66,8 @@ type Wiring struct {
 	LogTo   io.Writer       // where log lines go; nil: nowhere
 	Libp2p  []libp2p.Option // for simulated networks
 	Now     func() time.Time
+	// Listen opens the API's socket; nil: rpc.ListenUnix. Simulations give a listener that needs no kernel.
+	Listen func(path string) (net.Listener, error)
 }
 
 //go:embed config.go

@@ -66,6 +66,9 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Wiring.Listen == nil {
+		cfg.Wiring.Listen = rpc.ListenUnix
+	}
 	d := &Daemon{
 		cfg:      cfg,
 		log:      newLogger(cfg.LogTo, cfg.LogFormat, cfg.LogLevel),
@@ -138,7 +141,7 @@ func (d *Daemon) listen() error {
 	}
 	api, err := rpc.NewHandler(rpc.Options{
 		Store:           d.store,
-		Mesh:            meshFace{d.mesh},
+		Mesh:            meshFace{d.mesh, d.store, d.id.Node.Public(), d.cfg.Now},
 		Identity:        d.id.User,
 		Node:            d.id.Node.Public(),
 		Info:            d.Info,
@@ -152,7 +155,7 @@ func (d *Daemon) listen() error {
 	if err != nil {
 		return fmt.Errorf("couldn't start the API: %w", err)
 	}
-	unix, err := rpc.ListenUnix(d.socket)
+	unix, err := d.cfg.Wiring.Listen(d.socket)
 	if err != nil {
 		return fmt.Errorf("couldn't start: %w", err)
 	}
@@ -234,6 +237,12 @@ func (d *Daemon) FirstStart() bool { return d.id.First }
 
 // Socket is the path of the API's socket.
 func (d *Daemon) Socket() string { return d.socket }
+
+// Store is the node's store, for tests and benchmarks that look behind the API. It is closed when the node stops.
+func (d *Daemon) Store() *store.Store { return d.store }
+
+// Mesh is the node's part in the network, for tests and benchmarks. It is closed when the node stops.
+func (d *Daemon) Mesh() *p2p.Mesh { return d.mesh }
 
 // Info says who the node is and where it listens. It has every field but the ones that the API knows better.
 func (d *Daemon) Info() *weftv1.GetInfoResponse {

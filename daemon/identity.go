@@ -60,6 +60,15 @@ func loadIdentity(dir, name string) (identity, error) {
 	return id, err
 }
 
+// LoadIdentity is the identity in dir/keys: the node's key and its user. It is made on the first call, with this name.
+func LoadIdentity(dir, name string) (node board.Key, user team.Identity, err error) {
+	if err := makeFolder(dir); err != nil {
+		return node, user, err
+	}
+	id, err := loadIdentity(dir, name)
+	return id.Node, id.User, err
+}
+
 // accountName is the operating system's name for who runs weft.
 func accountName() string {
 	if u, err := user.Current(); err == nil && u.Username != "" && len(u.Username) <= MaxNameBytes {

@@ -83,6 +83,7 @@ type reader struct {
 	client *client.Client
 	at     place
 	flags  readFlags
+	shown  *recent // with --follow: what the pages have printed
 }
 
 func (r *reader) page(ctx context.Context, before, after string, limit uint64) (*weftv1.HistoryResponse, error) {
@@ -146,6 +147,7 @@ func (r *reader) show(entries []*weftv1.Entry) error {
 }
 
 func (r *reader) showEntry(e entryOut) error {
+	r.shown.add(e.EntryID)
 	return r.print(e, func() {
 		who := oneLine(e.AuthorName)
 		if who == "" {

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// innerEnv marks the copy of the test that runs in namespaces of its own.
+const innerEnv = "WEFT_TEST_IN_NAMESPACE"
+
+// TestTwoMachines is two network namespaces joined by a cable (a veth pair): invite on one, join on the other, by the
+// addresses in the link alone. It needs neither root nor the program ip: it re-executes itself in new user and network
+// namespaces and talks to the kernel. Where the system forbids namespaces to this account, it says so and checks
+// nothing, unless WEFT_NETNS=must, which .ci/run sets.
+func TestTwoMachines(t *testing.T) {
+	if os.Getenv(innerEnv) != "" {
+		twoMachines(t)
+		return
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestTwoMachines$", "-test.v")
+	cmd.Env = append(os.Environ(), innerEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := cmd.CombinedOutput()
+	var ran *exec.ExitError
+	switch {
+	case err != nil && !errors.As(err, &ran) && os.Getenv("WEFT_NETNS") != "must":
+		t.Logf("NOT TESTED: this system forbids network namespaces to this account (%v); as root this test runs", err)
+	case err != nil:
+		t.Errorf("%v\n%s", err, out)
+	default:
+		t.Logf("%s", out)
+	}
+}
+
+func twoMachines(t *testing.T) {
+	far, err := cable("10.77.0.1", "10.77.0.2")
+	if err != nil {
+		t.Fatalf("couldn't join two network namespaces: %v", err)
+	}
+	defer far.Close()
+	env := os.Environ()
+	a, err := launch(shortDir(t), env, "--name", "Ada", "--listen", "/ip4/10.77.0.1/udp/0/quic-v1", "--listen", "/ip4/10.77.0.1/tcp/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.kill)
+	dirB := shortDir(t)
+	var b *process
+	err = inNamespace(int(far.Fd()), func() (err error) {
+		b, err = launch(dirB, env, "--name", "Ben", "--listen", "/ip4/10.77.0.2/udp/0/quic-v1", "--listen", "/ip4/10.77.0.2/tcp/0")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.kill)
+	for _, p := range []*process{a, b} {
+		if err := p.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.weft(t, "team", "create", "crew")
+	a.weft(t, "post", "crew", "over the cable")
+	link := strings.TrimSpace(a.weft(t, "team", "invite", "crew"))
+	if r, err := linkReach(link); err != nil || r != reachFar {
+		t.Fatalf("the link leads to no other machine: %d, %v", r, err)
+	}
+	began := time.Now()
+	b.weft(t, "join", link)
+	eventually(t, b, "Ada: over the cable", "read", "crew")
+	t.Logf("joined and read within %s", time.Since(began).Round(time.Millisecond))
+	b.weft(t, "post", "crew", "and back", "--wait", "replicated")
+	eventually(t, a, "Ben: and back", "read", "crew")
+	if peers := b.weft(t, "peers"); !strings.Contains(peers, "/ip4/10.77.0.1/") {
+		t.Errorf("the connection doesn't go over the cable:\n%s", peers)
+	}
+}
+
+// eventually runs a command until its output matches.
+func eventually(t *testing.T, p *process, pattern string, args ...string) {
+	t.Helper()
+	re := regexp.MustCompile("(?s)" + pattern)
+	var out string
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		if out = p.weft(t, args...); re.MatchString(out) {
+			return
+		}
+	}
+	t.Fatalf("weft %q never printed %s:\n%s\n%s", args, pattern, out, p.log())
+}
+
+// cable makes a second network namespace and joins it to this one by a veth pair with these addresses.
+func cable(here, there string) (far *os.File, err error) {
+	runtime.LockOSThread() // namespaces belong to threads
+	defer runtime.UnlockOSThread()
+	near, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer near.Close()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return nil, fmt.Errorf("couldn't make a network namespace: %w", err)
+	}
+	if far, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+		return nil, err
+	}
+	if err := unix.Setns(int(near.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, err
+	}
+	if err := netlink(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, vethMessage("near", "far", uint32(far.Fd()))); err != nil {
+		return nil, fmt.Errorf("couldn't make a veth pair: %w", err)
+	}
+	if err := switchOn("near", here); err != nil {
+		return nil, err
+	}
+	return far, inNamespace(int(far.Fd()), func() error { return switchOn("far", there) })
+}
+
+// inNamespace calls f on a thread that is in the network namespace; processes that f starts are in it too.
+func inNamespace(ns int, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	err = f()
+	return errors.Join(err, unix.Setns(int(home.Fd()), unix.CLONE_NEWNET))
+}
+
+// switchOn gives a link its address and turns it and the loopback link on.
+func switchOn(link, address string) error {
+	index, err := linkIndex(link)
+	if err != nil {
+		return err
+	}
+	var ip [4]byte
+	if _, err := fmt.Sscanf(address, "%d.%d.%d.%d", &ip[0], &ip[1], &ip[2], &ip[3]); err != nil {
+		return err
+	}
+	addr := append([]byte{unix.AF_INET, 24, 0, 0}, u32(index)...)
+	addr = append(addr, attribute(unix.IFA_LOCAL, ip[:])...)
+	addr = append(addr, attribute(unix.IFA_ADDRESS, ip[:])...)
+	if err := netlink(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, addr); err != nil {
+		return fmt.Errorf("couldn't give %s its address: %w", link, err)
+	}
+	lo, err := linkIndex("lo")
+	if err != nil {
+		return err
+	}
+	for _, i := range []uint32{index, lo} {
+		if err := netlink(unix.RTM_NEWLINK, 0, linkMessage(i, unix.IFF_UP)); err != nil {
+			return fmt.Errorf("couldn't turn a link on: %w", err)
+		}
+	}
+	return nil
+}
+
+// linkIndex asks the kernel on this very thread; package net might ask on another, which is elsewhere.
+func linkIndex(name string) (uint32, error) {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(s)
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.IoctlIfreq(s, unix.SIOCGIFINDEX, req); err != nil {
+		return 0, fmt.Errorf("couldn't find link %s: %w", name, err)
+	}
+	return req.Uint32(), nil
+}
+
+// The messages below are rtnetlink(7): a header, a fixed part, and attributes of length, type and value.
+
+func u32(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
+
+// linkMessage is struct ifinfomsg.
+func linkMessage(index, flags uint32) []byte {
+	m := []byte{unix.AF_UNSPEC, 0, 0, 0}
+	m = append(m, u32(index)...)
+	m = append(m, u32(flags)...)
+	return append(m, u32(flags)...) // the flags that change
+}
+
+func attribute(kind uint16, value []byte) []byte {
+	a := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	a = binary.NativeEndian.AppendUint16(a, kind)
+	a = append(a, value...)
+	for len(a)%4 != 0 {
+		a = append(a, 0)
+	}
+	return a
+}
+
+// vethMessage makes a pair of links, the second in another namespace.
+func vethMessage(near, far string, ns uint32) []byte {
+	peer := linkMessage(0, 0)
+	peer = append(peer, attribute(unix.IFLA_IFNAME, []byte(far+"\x00"))...)
+	peer = append(peer, attribute(unix.IFLA_NET_NS_FD, u32(ns))...)
+	info := attribute(unix.IFLA_INFO_KIND, []byte("veth"))
+	const vethInfoPeer = 1
+	info = append(info, attribute(unix.IFLA_INFO_DATA, attribute(vethInfoPeer, peer))...)
+	m := linkMessage(0, 0)
+	m = append(m, attribute(unix.IFLA_IFNAME, []byte(near+"\x00"))...)
+	return append(m, attribute(unix.IFLA_LINKINFO, info)...)
+}
+
+// netlink sends one request on this thread and waits for the kernel's word.
+func netlink(kind, flags uint16, body []byte) error {
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	m := u32(uint32(16 + len(body)))
+	m = binary.NativeEndian.AppendUint16(m, kind)
+	m = binary.NativeEndian.AppendUint16(m, flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	m = append(m, u32(1)...) // our number of it
+	m = append(m, u32(0)...)
+	m = append(m, body...)
+	if err := unix.Sendto(s, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	answer := make([]byte, 8<<10)
+	n, _, err := unix.Recvfrom(s, answer, 0)
+	if err != nil {
+		return err
+	}
+	if n < 20 || binary.NativeEndian.Uint16(answer[4:]) != unix.NLMSG_ERROR {
+		return errors.New("the kernel gave no answer to netlink")
+	}
+	if code := int32(binary.NativeEndian.Uint32(answer[16:])); code != 0 {
+		return unix.Errno(-code)
+	}
+	return nil
+}
