@@ -18,6 +18,8 @@ type FeedOptions struct {
 	Team  string // id, name, or TEAM/BOARD
 	Board string
 	Wait  string // stored (default) or replicated, for each batch
+	// WaitNodes is, with replicated, on how many other nodes; 0: one.
+	WaitNodes uint32
 }
 
 // FeedItem is one entry of a feed. Items without a ClientMsgID get a random one.
@@ -38,7 +40,7 @@ func (c *Client) PostAll(ctx context.Context, o FeedOptions, items <-chan FeedIt
 		for {
 			posts, err := f.batch(ctx)
 			if len(posts) > 0 {
-				res, postErr := c.post(ctx, &weftv1.PostRequest{Team: team, Board: board, Wait: o.Wait, Posts: posts}, true)
+				res, postErr := c.post(ctx, &weftv1.PostRequest{Team: team, Board: board, Wait: o.Wait, WaitNodes: o.WaitNodes, Posts: posts}, true)
 				if postErr != nil {
 					yield(nil, postErr)
 					return

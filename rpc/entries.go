@@ -16,12 +16,13 @@ import (
 func (s *service) wireEntry(st *team.State, sh *store.Shown, view weftv1.EntryView) *weftv1.Entry {
 	e := sh.Entry
 	out := &weftv1.Entry{EntryId: e.ID.String()}
+	h := &e.Header
+	out.AuthorName = st.UserName(h.Author)
 	if view == weftv1.EntryView_ENTRY_VIEW_SIGNED {
 		out.Header, out.Signature, out.Body = e.Raw, e.Signature, e.Body
 		return out
 	}
-	h := &e.Header
-	out.Author, out.AuthorName = h.Author.String(), st.UserName(h.Author)
+	out.Author = h.Author.String()
 	out.Hlc, out.TimeMs = uint64(h.HLC), uint64(h.HLC)>>16
 	out.Kind, out.BoardId, out.Device = h.Kind.String(), h.Board.String(), h.Device.String()
 	out.ClientMsgId = text(h.ClientMsgID)

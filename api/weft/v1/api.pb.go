@@ -2564,7 +2564,7 @@ type Entry struct {
 	ReplyTo     string                 `protobuf:"bytes,11,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"` // entry id
 	Own         bool                   `protobuf:"varint,12,opt,name=own,proto3" json:"own,omitempty"`                       // by the node's user
 	Read        bool                   `protobuf:"varint,13,opt,name=read,proto3" json:"read,omitempty"`                     // covered by the user's mark
-	// The signed form (ENTRY_VIEW_SIGNED); the fields above, but for entry_id, stay empty.
+	// The signed form (ENTRY_VIEW_SIGNED); the fields above, but for entry_id and author_name, stay empty.
 	Header        []byte `protobuf:"bytes,20,opt,name=header,proto3" json:"header,omitempty"`
 	Signature     []byte `protobuf:"bytes,21,opt,name=signature,proto3" json:"signature,omitempty"`
 	Body          []byte `protobuf:"bytes,22,opt,name=body,proto3" json:"body,omitempty"`

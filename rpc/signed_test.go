@@ -1,0 +1,150 @@
+package rpc_test
+
+import (
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+	"weft/rpc/rpctest"
+	"weft/team"
+)
+
+// writer signs entries as a client does that holds its own device key.
+type writer struct {
+	who   team.Identity
+	team  board.TeamID
+	cred  board.Hash
+	seq   uint64
+	prev  board.Hash
+	clock board.HLC
+}
+
+func newWriter(t *testing.T, r *rpctest.Rig, id board.TeamID, who team.Identity) *writer {
+	t.Helper()
+	cred, _ := r.State(t, id).Cred(who.User)
+	return &writer{who: who, team: id, cred: cred, clock: board.HLCAt(time.Now())}
+}
+
+// next is a signed entry; change may alter its header before it is signed.
+func (w *writer) next(id, words string, change func(*board.Header)) *board.Entry {
+	w.clock++
+	h := board.Header{
+		Team: w.team, Board: board.GeneralID(w.team), Author: w.who.User, Device: w.who.Device.Public(),
+		DevEpoch: 77, DevSeq: w.seq + 1, DevPrev: w.prev, Cred: w.cred, ClientMsgID: id, HLC: w.clock, Kind: board.KindPost,
+	}
+	if change != nil {
+		change(&h)
+	}
+	e := board.NewEntry(h, []byte(words))
+	e.Sign(w.who.Device)
+	return e
+}
+
+func (w *writer) took(e *board.Entry) { w.seq, w.prev = e.Header.DevSeq, e.ID }
+
+func send(t *testing.T, r *rpctest.Rig, e *board.Entry) (*weftv1.PostSignedResponse, error) {
+	t.Helper()
+	res, err := r.Client.Boards.PostSigned(t.Context(), connect.NewRequest(&weftv1.PostSignedRequest{
+		Header: e.Raw, Signature: e.Signature, Body: e.Body,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	return res.Msg, nil
+}
+
+func TestSignedEntryIsTakenOnceAndUnchanged(t *testing.T) {
+	r := rpctest.Start(t)
+	w := newWriter(t, r, r.Team(t, "crew"), r.Identity)
+	e := w.next("m1", "signed elsewhere", nil)
+	for i := range 3 {
+		res, err := send(t, r, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Result.EntryId != e.ID.String() || res.Result.Duplicate != (i > 0) || res.Result.Seq != 1 {
+			t.Errorf("try %d: %v", i, res.Result)
+		}
+	}
+	page, err := r.Client.Boards.History(t.Context(), connect.NewRequest(&weftv1.HistoryRequest{Team: "crew", View: weftv1.EntryView_ENTRY_VIEW_SIGNED}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := page.Msg.Entries; len(got) != 1 || string(got[0].Header) != string(e.Raw) || string(got[0].Signature) != string(e.Signature) || string(got[0].Body) != string(e.Body) {
+		t.Errorf("read %v", got)
+	}
+}
+
+func TestSignedEntriesThatMayNotBeAreRefused(t *testing.T) {
+	r := rpctest.Start(t)
+	id := r.Team(t, "crew")
+	w := newWriter(t, r, id, r.Identity)
+	first := w.next("m1", "first", nil)
+	if _, err := send(t, r, first); err != nil {
+		t.Fatal(err)
+	}
+	w.took(first)
+	stranger := newWriter(t, r, id, rpctest.Person(t, "eve", "eve", rpctest.Key("eve's node")))
+	stranger.cred = w.cred
+	forged := w.next("m2", "x", nil)
+	forged.Signature = append([]byte(nil), forged.Signature...)
+	forged.Signature[5] ^= 1
+	cut := w.next("m2", "x", nil)
+	cut.Body = []byte("y")
+	for _, c := range []struct {
+		name   string
+		e      *board.Entry
+		reason string
+		code   connect.Code
+	}{
+		{"nothing", &board.Entry{}, "EMPTY", connect.CodeInvalidArgument},
+		{"rubbish", &board.Entry{Raw: []byte("rubbish"), Signature: first.Signature, Body: first.Body}, "MALFORMED", connect.CodeInvalidArgument},
+		{"another body", cut, "MALFORMED", connect.CodeInvalidArgument},
+		{"forged", forged, "BAD_SIGNATURE", connect.CodeInvalidArgument},
+		{"a stranger", stranger.next("m1", "let me in", nil), "NOT_MEMBER", connect.CodePermissionDenied},
+		{"a clock two minutes ahead", w.next("m2", "x", func(h *board.Header) { h.HLC = board.HLCAt(time.Now().Add(2 * time.Minute)) }), "CLOCK_AHEAD", connect.CodeFailedPrecondition},
+		{"earlier than the one before", w.next("m2", "x", func(h *board.Header) { h.HLC = first.Header.HLC }), "OUT_OF_ORDER", connect.CodeFailedPrecondition},
+		{"before one that is missing", w.next("m2", "x", func(h *board.Header) { h.DevSeq, h.DevPrev = 3, board.Hash{9} }), "GAP", connect.CodeFailedPrecondition},
+		{"another team", w.next("m2", "x", func(h *board.Header) { h.Team = board.TeamID{1} }), "NOT_FOUND", connect.CodeNotFound},
+		{"the governance board", w.next("m2", "x", func(h *board.Header) { h.Board, h.Kind = board.GovernanceID(id), board.KindOperation }), "FORBIDDEN", connect.CodePermissionDenied},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := uint64(board.HLCAt(time.Now()))
+			_, err := send(t, r, c.e)
+			e := refused(t, err, c.reason, c.code)
+			if c.reason == "CLOCK_AHEAD" && (e.ServerHLC < before || e.ServerHLC > uint64(board.HLCAt(time.Now().Add(time.Second)))) {
+				t.Errorf("server_hlc %d is not now", e.ServerHLC)
+			}
+		})
+	}
+	if got := r.Texts(t, "crew", 10); len(got) != 1 {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestWatchPostTellsEachChangeAndEndsWhenAllHaveIt(t *testing.T) {
+	r, _, _ := withBob(t)
+	copies := func(k int) { r.Mesh.SetCopies(func(board.ID, board.Position) (int, int) { return k, 2 }) }
+	copies(0)
+	p := r.Post(t, "crew", "spread")
+	stream, err := r.Client.Boards.WatchPost(t.Context(), connect.NewRequest(&weftv1.WatchPostRequest{Team: "crew", EntryId: p.EntryId}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	for k, state := range []string{"stored", "replicated", "replicated"} {
+		if !stream.Receive() {
+			t.Fatal(stream.Err())
+		}
+		if got := stream.Msg().Result; got.State != state || got.Replicated != uint32(k) || got.Nodes != 2 {
+			t.Fatalf("after %d: %v", k, got)
+		}
+		copies(k + 1)
+	}
+	if stream.Receive() || stream.Err() != nil {
+		t.Errorf("the stream did not end when every node had it: %v", stream.Err())
+	}
+}
