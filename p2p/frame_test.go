@@ -79,9 +79,10 @@ func TestAFramesLengthAloneBuysNoMemory(t *testing.T) {
 func TestSlowFrames(t *testing.T) {
 	send := func(every time.Duration, step int) error {
 		a, b := net.Pipe()
-		defer a.Close()
-		defer b.Close()
+		sent := make(chan struct{})
+		defer func() { a.Close(); b.Close(); <-sent }()
 		go func() {
+			defer close(sent)
 			a.Write(binary.AppendUvarint(nil, 100<<10))
 			for i := 0; i < 100<<10; i += step {
 				<-time.After(every) // virtual time

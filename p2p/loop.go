@@ -51,6 +51,7 @@ func newLoop(m *Mesh) *loop {
 // start registers with the store. Commits from here on reach the feed; what was there before is read by the first look.
 func (l *loop) start() {
 	l.m.o.Store.OnCommit(l.feed.committed)
+	l.m.o.Store.SetFirstAppendHook(l.m.ownLog)
 	l.feed.mu.Lock()
 	l.feed.mu.state = true
 	l.feed.mu.Unlock()

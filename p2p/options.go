@@ -42,10 +42,9 @@ type Limits struct {
 	GovernanceStreams  int           // per peer
 	SyncFrame          int           // bytes of one frame
 	TopicMessage       int           // bytes of one topic message
-	Subscriptions      int           // in one pubsub RPC
+	Subscriptions      int           // in one pubsub RPC: a greeting names all topics of a node, which may be in so many teams
 	MessageIDs         int           // in one pubsub RPC's control part
-	BadPerMin          int           // bad signatures, frames, answers; more closes the peer
-	BanTime            time.Duration // for which it isn't let in again
+	BanTime            time.Duration // for which a peer that broke the rules often isn't let in again
 	Idle               time.Duration // within a frame, and for a transfer that is owed
 	MinRate            int           // bytes per second of a frame that takes longer than Idle
 	ConnsPerPrivateNet int           // connections at once from one private or link-local network
@@ -56,7 +55,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		InboundConns: 256, LobbyConns: 8, LobbyTime: 15 * time.Second, LobbyBytes: 64 << 10, LobbyTriesPerMin: 3,
 		SyncStreams: 4, GovernanceStreams: 2, SyncFrame: 1 << 20, TopicMessage: 256 << 10,
-		Subscriptions: 64, MessageIDs: 2000, BadPerMin: 50, BanTime: 10 * time.Minute,
+		Subscriptions: 1024, MessageIDs: 2000, BanTime: 10 * time.Minute,
 		Idle: 10 * time.Second, MinRate: 1 << 10, ConnsPerPrivateNet: 256,
 	}
 }
@@ -82,7 +81,6 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.TopicMessage, d.TopicMessage)
 	orDefault(&l.Subscriptions, d.Subscriptions)
 	orDefault(&l.MessageIDs, d.MessageIDs)
-	orDefault(&l.BadPerMin, d.BadPerMin)
 	orDefault(&l.BanTime, d.BanTime)
 	orDefault(&l.Idle, d.Idle)
 	orDefault(&l.MinRate, d.MinRate)

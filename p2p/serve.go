@@ -201,6 +201,11 @@ func (k *link) serveNext() (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if len(b) > k.m.o.Limits.SyncFrame { // it would break the stream
+		k.m.log.Warn("can't pass on records that are larger together than a frame", "board", t.board.String(), "records", len(run.Items), "bytes", len(b))
+		k.finish(t)
+		return true, k.answer(&weftv1.Answer{Id: t.id, Status: weftv1.AnswerStatus_ANSWER_STATUS_NOT_HELD, Done: true})
+	}
 	k.mu.Lock()
 	t.credit -= run.Size()
 	gone := t.gone
