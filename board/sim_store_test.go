@@ -244,8 +244,8 @@ func (s *simStore) run(b ID, o Origin, first, last uint64) *Run {
 	return r
 }
 
-// counting says, for each entry of a board, whether one of its records counts; and which records are orphaned.
-func (s *simStore) counting(b ID) (visible map[Hash]bool, orphans map[Origin][]uint64) {
+// seals are the highest seqs that are sealed.
+func (s *simStore) seals(b ID) map[Origin]uint64 {
 	seals := map[Origin]uint64{}
 	for n, epochs := range s.recs[b] {
 		for _, x := range epochs {
@@ -255,6 +255,22 @@ func (s *simStore) counting(b ID) (visible map[Hash]bool, orphans map[Origin][]u
 			}
 		}
 	}
+	return seals
+}
+
+// allCount says whether there is no record beyond a seal, so that counting need not be asked.
+func (s *simStore) allCount(b ID) bool {
+	for o, sealed := range s.seals(b) {
+		if x := s.recs[b][o.Node][o.Epoch]; x != nil && x.hi() > sealed {
+			return false
+		}
+	}
+	return true
+}
+
+// counting says, for each entry of a board, whether one of its records counts; and which records are orphaned.
+func (s *simStore) counting(b ID) (visible map[Hash]bool, orphans map[Origin][]uint64) {
+	seals := s.seals(b)
 	visible, orphans = map[Hash]bool{}, map[Origin][]uint64{}
 	each := func(f func(o Origin, seq uint64, r simRec, counts bool)) {
 		for n, epochs := range s.recs[b] {

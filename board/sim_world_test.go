@@ -439,7 +439,10 @@ func (n *simNode) stored(b ID, o Origin) {
 
 // tellOrphans tells which records have become orphans, and which are none any more.
 func (n *simNode) tellOrphans(b ID) {
-	_, orphans := n.store.counting(b)
+	var orphans map[Origin][]uint64
+	if !n.store.allCount(b) {
+		_, orphans = n.store.counting(b)
+	}
 	for _, o := range slices.SortedFunc(maps.Keys(orphans), Origin.Compare) {
 		k := originKey{b, o}
 		if n.orphans[k] == nil {
