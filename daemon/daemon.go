@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +41,6 @@ type Daemon struct {
 	carry errgroup.Group // the mesh
 	done  chan struct{}  // closed when everything has ended
 	err   error          // why; read after done
-	once  sync.Once
 }
 
 // Run starts a node and returns when ctx has ended and everything is on disk, or with the first thing that broke.

@@ -98,6 +98,11 @@ Start a node with weft run; the other commands talk to it.`,
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	// Long help texts are wrapped, so that they can be read.
+	root.SetUsageTemplate(strings.NewReplacer(
+		".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 110",
+		".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 110",
+	).Replace(root.UsageTemplate()))
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help", RunE: func(*cobra.Command, []string) error { return nil }})
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one compact JSON object per line and nothing else")
 	root.PersistentFlags().StringVar(&a.dir, "dir", "", "folder of the node to use (default $WEFT_DIR, else "+daemon.DefaultDir(getenv)+")")
