@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -133,6 +134,9 @@ func unreadable(m any) error {
 		if num == unreadableField && typ == protowire.BytesType {
 			_, _, tag := protowire.ConsumeTag(rest)
 			why, _ := protowire.ConsumeString(rest[tag:])
+			if strings.Contains(why, "UTF-8") {
+				return refuse(reasonNotUTF8, "couldn't read the request: %s", why)
+			}
 			return refuse(reasonMalformed, "couldn't read the request: %s", why)
 		}
 		rest = rest[n:]

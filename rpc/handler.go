@@ -106,7 +106,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options...))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options...))
 	mux.Handle("/", unknownMethod(options))
-	return limitBody(mux), nil
+	return limitBody(plainStreams(procedures(), mux)), nil
 }
 
 var serviceNames = []string{
@@ -114,16 +114,18 @@ var serviceNames = []string{
 	weftv1connect.BoardServiceName, weftv1connect.SyncServiceName,
 }
 
-// procedureNames are the procedures of weft.v1, from the schema.
-func procedureNames() (names []string) {
+// procedures are those of weft.v1, from the schema, and whether they stream.
+func procedures() map[string]bool {
+	out := map[string]bool{}
 	services := weftv1.File_weft_v1_api_proto.Services()
 	for i := range services.Len() {
 		methods := services.Get(i).Methods()
 		for j := range methods.Len() {
-			names = append(names, fmt.Sprintf("/%s/%s", services.Get(i).FullName(), methods.Get(j).Name()))
+			m := methods.Get(j)
+			out[fmt.Sprintf("/%s/%s", services.Get(i).FullName(), m.Name())] = m.IsStreamingServer()
 		}
 	}
-	return names
+	return out
 }
 
 // unknownMethod answers what no service answers.

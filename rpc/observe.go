@@ -25,7 +25,7 @@ type observer struct {
 	sessions prometheus.Gauge // Sync streams
 	acks     prometheus.Gauge // arrival of the last Ack
 
-	procedures map[string]*procedure // filled at start, read-only later
+	byName map[string]*procedure // filled at start, read-only later
 }
 
 // procedure holds a procedure's metrics, looked up once.
@@ -60,10 +60,10 @@ func newObserver(log *slog.Logger, reg prometheus.Registerer) (*observer, error)
 		acks: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "weft_rpc_acked_arrival", Help: "The arrival that a client acknowledged last.",
 		}),
-		procedures: map[string]*procedure{},
+		byName: map[string]*procedure{},
 	}
-	for _, p := range procedureNames() {
-		o.procedures[p] = &procedure{
+	for p := range procedures() {
+		o.byName[p] = &procedure{
 			ok: o.calls.WithLabelValues(shortName(p), "ok"), seconds: o.seconds.WithLabelValues(shortName(p)), open: o.open.WithLabelValues(shortName(p)),
 		}
 	}
@@ -85,7 +85,7 @@ func (o *observer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
 		began := time.Now()
 		name := req.Spec().Procedure
-		p := o.procedures[name]
+		p := o.byName[name]
 		if p == nil { // health and reflection
 			return next(ctx, req)
 		}
@@ -108,7 +108,7 @@ func (o *observer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 func (o *observer) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
 		name := conn.Spec().Procedure
-		p := o.procedures[name]
+		p := o.byName[name]
 		if p == nil {
 			return next(ctx, conn)
 		}
