@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"weft/board"
 )
 
@@ -65,6 +67,7 @@ func TestRestartAndCatchUp(t *testing.T) {
 }
 
 func TestClosedMeshLeavesNothingBehind(t *testing.T) {
+	running := goleak.IgnoreCurrent()
 	a, b := newNode(t, "ada"), newNode(t, "bob")
 	id := a.found("crew")
 	a.letIn(id, b)
@@ -74,4 +77,5 @@ func TestClosedMeshLeavesNothingBehind(t *testing.T) {
 	if took := time.Since(start); took > 10*time.Second {
 		t.Fatalf("stopping took %s", took)
 	}
+	goleak.VerifyNone(t, running)
 }

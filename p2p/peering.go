@@ -2,11 +2,9 @@ package p2p
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
-	ma "github.com/multiformats/go-multiaddr"
-	madns "github.com/multiformats/go-multiaddr-dns"
 
 	"weft/board"
 )
@@ -231,7 +226,12 @@ func index(governance bool) int {
 // linked and unlinked are told by the loop of streams that have come into use and gone.
 func (p *peering) linked(k *link) {
 	p.mu.Lock()
-	if t := p.mu.targets[k.peer]; t != nil {
+	t := p.mu.targets[k.peer]
+	if t == nil && p.m.who.knows(k.node) { // on the way into a team, before the next look
+		t = &target{id: k.peer, node: k.node}
+		p.mu.targets[k.peer] = t
+	}
+	if t != nil {
 		t.link[index(k.governance)] = k
 		if t.lastSeen = p.m.o.Now(); t.link[0] != nil && t.link[1] != nil {
 			t.opens = 0
@@ -368,135 +368,4 @@ func (p *peering) introduce(known, gained []peer.ID) {
 	for _, id := range gained {
 		p.m.subs.gained(id)
 	}
-}
-
-// want makes a peer one to stay connected to.
-func (p *peering) want(info peer.AddrInfo) {
-	p.m.gate.name(info.ID)
-	p.m.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
-	p.m.host.ConnManager().Protect(info.ID, "named")
-	p.mu.Lock()
-	t := p.mu.targets[info.ID]
-	if t == nil {
-		t = &target{id: info.ID}
-		t.node, _ = NodeIDOf(info.ID)
-		p.mu.targets[info.ID] = t
-	}
-	t.static = true
-	t.fails, t.next = 0, time.Time{}
-	p.mu.Unlock()
-	p.nudge()
-}
-
-// AddPeer connects to a peer and stays connected, over restarts too. addr is a multiaddr with /p2p/, or a /dnsaddr/ one.
-func (m *Mesh) AddPeer(ctx context.Context, addr string) (peer.ID, error) {
-	info, err := m.peers.add(ctx, addr, true)
-	if err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
-	defer cancel()
-	if err := m.connect(ctx, info); err != nil {
-		return info.ID, fmt.Errorf("couldn't reach %s: %w: is that node running, and its address right? It is tried again from time to time: %v", addr, ErrOffline, err)
-	}
-	return info.ID, nil
-}
-
-// ErrOffline says that a node didn't answer at any address: it is off, or this machine has no network.
-var ErrOffline = errors.New("nobody answers there")
-
-func (p *peering) add(ctx context.Context, text string, keep bool) (info peer.AddrInfo, err error) {
-	a, err := ma.NewMultiaddr(strings.TrimSpace(text))
-	if err != nil {
-		return info, fmt.Errorf("couldn't read address %q (expected one like /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3Koo…): %v: %w", text, err, board.ErrMalformed)
-	}
-	all := []ma.Multiaddr{a}
-	if _, id := peer.SplitAddr(a); id == "" && madns.Matches(a) {
-		ctx, cancel := context.WithTimeout(ctx, dialTime)
-		defer cancel()
-		if all, err = madns.DefaultResolver.Resolve(ctx, a); err != nil {
-			return info, fmt.Errorf("couldn't look up %q: %w", text, err)
-		}
-	}
-	infos, err := peer.AddrInfosFromP2pAddrs(all...)
-	if err != nil || len(infos) == 0 {
-		return info, fmt.Errorf("couldn't use address %q: it doesn't end with /p2p/ and the node's id: %w", text, board.ErrMalformed)
-	}
-	for _, i := range infos {
-		if i.ID == p.m.host.ID() {
-			return info, fmt.Errorf("couldn't use address %q: it is this node's own: %w", text, board.ErrMalformed)
-		}
-		if _, err := NodeIDOf(i.ID); err != nil {
-			return info, err
-		}
-		p.want(i)
-		if keep {
-			p.m.kv.set("static/"+i.ID.String(), []byte(text))
-		}
-	}
-	return infos[0], nil
-}
-
-// ofTeam is how many of a team's nodes are linked, and when one was last heard.
-func (p *peering) ofTeam(t board.TeamID) (linked int, last time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, x := range p.mu.targets {
-		if !x.isNode || !slices.Contains(p.m.who.view.Load().shared[x.node], t) {
-			continue
-		}
-		if x.link[0] != nil {
-			linked++
-			last = p.m.o.Now()
-		}
-		if x.lastSeen.After(last) {
-			last = x.lastSeen
-		}
-	}
-	return linked, last
-}
-
-// mayCome says whether some node of the team might be there in a moment: it is connected or being dialled, or hasn't
-// been dialled yet.
-func (p *peering) mayCome(t board.TeamID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, x := range p.mu.targets {
-		if !x.isNode || x.node == p.m.self || !slices.Contains(p.m.who.view.Load().shared[x.node], t) {
-			continue
-		}
-		if x.busy || x.lastErr == "" || p.m.host.Network().Connectedness(x.id) == network.Connected {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *peering) list() []PeerInfo {
-	p.mu.Lock()
-	out := make([]PeerInfo, 0, len(p.mu.targets))
-	v := p.m.who.view.Load()
-	for _, t := range p.mu.targets {
-		out = append(out, PeerInfo{
-			ID: t.id, Static: t.static, LastSeen: t.lastSeen, LastError: t.lastErr, NextDial: t.next,
-			Synced: t.link[0] != nil && t.link[1] != nil, Teams: slices.Clone(v.shared[t.node]),
-		})
-	}
-	p.mu.Unlock()
-	for i := range out {
-		p.m.connInfo(&out[i])
-		if out[i].Connected {
-			out[i].NextDial, out[i].LastError, out[i].LastSeen = time.Time{}, "", p.m.o.Now()
-		}
-	}
-	slices.SortFunc(out, func(a, b PeerInfo) int {
-		if a.Connected != b.Connected {
-			if a.Connected {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.ID.String(), b.ID.String())
-	})
-	return out
 }

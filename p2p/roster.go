@@ -40,6 +40,9 @@ func newRoster(m *Mesh) *roster {
 	r.view.Store(&view{})
 	r.m.kv.scan("joining/", func(key string, value []byte) {
 		t, err := board.ParseTeamID(strings.TrimPrefix(key, "joining/"))
+		if _, joined := r.m.o.Store.Team(t); !joined {
+			return // it came to nothing
+		}
 		for ; err == nil && len(value) >= 32; value = value[32:] {
 			r.remember(board.NodeID(value[:32]), t)
 		}

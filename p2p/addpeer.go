@@ -1,0 +1,83 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	ma "github.com/multiformats/go-multiaddr"
+	madns "github.com/multiformats/go-multiaddr-dns"
+
+	"weft/board"
+)
+
+// want makes a peer one to stay connected to.
+func (p *peering) want(info peer.AddrInfo) {
+	p.m.gate.name(info.ID)
+	p.m.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
+	p.m.host.ConnManager().Protect(info.ID, "named")
+	p.mu.Lock()
+	t := p.mu.targets[info.ID]
+	if t == nil {
+		t = &target{id: info.ID}
+		t.node, _ = NodeIDOf(info.ID)
+		p.mu.targets[info.ID] = t
+	}
+	t.static = true
+	t.fails, t.next = 0, time.Time{}
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// AddPeer connects to a peer and stays connected, over restarts too. addr is a multiaddr with /p2p/, or a /dnsaddr/ one.
+func (m *Mesh) AddPeer(ctx context.Context, addr string) (peer.ID, error) {
+	info, err := m.peers.add(ctx, addr, true)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	if err := m.connect(ctx, info); err != nil {
+		return info.ID, fmt.Errorf("couldn't reach %s: %w: is that node running, and its address right? It is tried again from time to time: %v", addr, ErrOffline, err)
+	}
+	return info.ID, nil
+}
+
+// ErrOffline says that a node didn't answer at any address: it is off, or this machine has no network.
+var ErrOffline = errors.New("nobody answers there")
+
+func (p *peering) add(ctx context.Context, text string, keep bool) (info peer.AddrInfo, err error) {
+	a, err := ma.NewMultiaddr(strings.TrimSpace(text))
+	if err != nil {
+		return info, fmt.Errorf("couldn't read address %q (expected one like /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3Koo…): %v: %w", text, err, board.ErrMalformed)
+	}
+	all := []ma.Multiaddr{a}
+	if _, id := peer.SplitAddr(a); id == "" && madns.Matches(a) {
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		if all, err = madns.DefaultResolver.Resolve(ctx, a); err != nil {
+			return info, fmt.Errorf("couldn't look up %q: %w", text, err)
+		}
+	}
+	infos, err := peer.AddrInfosFromP2pAddrs(all...)
+	if err != nil || len(infos) == 0 {
+		return info, fmt.Errorf("couldn't use address %q: it doesn't end with /p2p/ and the node's id: %w", text, board.ErrMalformed)
+	}
+	for _, i := range infos {
+		if i.ID == p.m.host.ID() {
+			return info, fmt.Errorf("couldn't use address %q: it is this node's own: %w", text, board.ErrMalformed)
+		}
+		if _, err := NodeIDOf(i.ID); err != nil {
+			return info, err
+		}
+		p.want(i)
+		if keep {
+			p.m.kv.set("static/"+i.ID.String(), []byte(text))
+		}
+	}
+	return infos[0], nil
+}
