@@ -19,7 +19,8 @@ type replLog struct {
 	pausedUntil time.Time
 
 	// What is missing.
-	transfer    *transfer
+	transfers   [2]*transfer // toward newer records, and backward
+	postponed   []Epoch      // epochs that hang on history which is not here yet
 	heard       []heardHead
 	avoid       map[NodeID]*avoidance
 	unavailable map[NodeID]bool // peers that were asked in vain since they last spoke of this log
@@ -102,8 +103,14 @@ func (r *Replica) changed(b *replBoard, n NodeID) {
 	}
 	l.heard = slices.DeleteFunc(l.heard, func(x heardHead) bool { return b.holding.coversLeaf(x.leaf) })
 	r.feed(l)
-	if t := l.transfer; t != nil && !t.done && t.pieces == 0 && l.reached(t) {
-		r.cancel(t)
+	for _, t := range l.transfers {
+		if t != nil && !t.done && t.pieces == 0 && l.reached(t) {
+			r.cancel(t)
+		}
+	}
+	if len(l.postponed) > 0 && !l.open() {
+		l.postponed = nil
+		r.heat(l, r.now)
 	}
 }
 
@@ -314,14 +321,33 @@ func (r *Replica) feed(l *replLog) {
 		}
 		r.discard(p, v)
 	}
-	if t := l.transfer; t != nil && t.pieces > 0 {
-		r.dropPieces(l, func(p *piece) bool { return p.transfer == t })
-		r.strike(l, t.stream.peer.id)
-		r.blame(t.stream.peer.id, "answer_gap", 5)
-		if !t.ended {
-			r.cancel(t)
+	for _, t := range l.transfers {
+		if t != nil && t.pieces > 0 {
+			r.answeredApart(l, t)
 		}
 	}
+}
+
+// answeredApart ends a transfer whose answer does not join what is held. Where older history is still missing here, it
+// may well hang on that, and its peer is not to blame.
+func (r *Replica) answeredApart(l *replLog, t *transfer) {
+	n := t.stream.peer.id
+	open := l.open() && !t.backward
+	if open && !slices.Contains(l.postponed, t.toward.Epoch) && len(l.postponed) < MaxLeaves {
+		l.postponed = append(l.postponed, t.toward.Epoch)
+	}
+	t.useful++ // so that it is not judged a second time
+	r.dropPieces(l, func(p *piece) bool { return p.transfer == t })
+	r.cancel(t)
+	if !open {
+		r.strike(l, n)
+		r.blame(n, "answer_gap", 5)
+	}
+}
+
+// open says whether a chain of the log is held only down to some record in its middle.
+func (l *replLog) open() bool {
+	return slices.ContainsFunc(l.board.holding.Leaves(l.node), func(f Leaf) bool { return f.Base != Point{} })
 }
 
 // discard answers a piece that will not be stored.

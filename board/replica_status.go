@@ -66,7 +66,7 @@ func (r *Replica) boardStatus(b *replBoard) BoardStatus {
 		st.Behind = add(st.Behind, behind)
 		st.From = append(st.From, n)
 		l := b.logs.at(n)
-		if l == nil || l.transfer != nil {
+		if l == nil || l.transfers != [2]*transfer{} {
 			continue
 		}
 		vain := 0

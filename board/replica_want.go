@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// transfer is a Want that a peer is answering. A log has one at a time.
+// transfer is a Want that a peer is answering. A log has at most two at a time: one for what is newer, one for older history.
 type transfer struct {
 	id       uint64
 	stream   *stream
@@ -161,7 +161,7 @@ func compareLogs(a, b *replLog) int {
 type offer struct {
 	stream *stream
 	want   need
-	rank   [3]int
+	rank   [3]int // less is better: strikes, transfers, chance
 }
 
 // need is what is missing of a log, as far as one leaf tells.
@@ -172,19 +172,44 @@ type need struct {
 	claimed  bool
 }
 
-// plan asks the best peer for what is missing of a log, or notes when to look again.
+// plan asks the best peers for what is missing of a log, or notes when to look again. Newer records and older history
+// are asked for side by side.
 func (r *Replica) plan(l *replLog) {
-	if l.transfer != nil || l.pending || l.gone {
+	if l.pending || l.gone {
 		return // looked at again when that is over
 	}
-	var best *offer
 	var again time.Time
-	later := func(t time.Time) {
-		if again.IsZero() || t.Before(again) {
-			again = t
+	blocked := false
+	for _, backward := range []bool{false, true} {
+		if l.transfers[side(backward)] != nil {
+			continue
+		}
+		o := r.bestOffer(l, backward, &again)
+		switch {
+		case o == nil:
+		case o.stream == nil:
+			blocked = true
+		default:
+			r.start(l, o)
 		}
 	}
-	blocked := false
+	switch {
+	case blocked:
+		l.hot, l.blocked = true, true
+		r.hot = append(r.hot, l)
+	case !again.IsZero():
+		r.heat(l, again)
+	}
+}
+
+// bestOffer is the peer to ask; without a stream if all that could be asked are busy; nil if none can be. again becomes
+// the time when a peer may be asked once more that failed lately.
+func (r *Replica) bestOffer(l *replLog, backward bool, again *time.Time) (best *offer) {
+	later := func(t time.Time) {
+		if again.IsZero() || t.Before(*again) {
+			*again = t
+		}
+	}
 	for id, p := range r.peers.all() {
 		s := p.streams[side(l.board.governance)]
 		if s == nil {
@@ -194,7 +219,7 @@ func (r *Replica) plan(l *replLog) {
 		if v == nil {
 			continue
 		}
-		n, missing := r.missing(l, id, v)
+		n, missing := r.missing(l, id, v, backward)
 		if !missing {
 			continue
 		}
@@ -202,94 +227,101 @@ func (r *Replica) plan(l *replLog) {
 		switch {
 		case a != nil && r.now.Before(a.until):
 			later(a.until)
-			continue
 		case r.now.Before(v.refused):
 			later(v.refused)
-			continue
 		case !l.board.governance && !r.inStep(id, l.board.team):
 			l.waiting = true
-			continue
 		case s.transfers.len() >= r.cfg.PerPeer, n.big && s.transfers.len() >= max(1, r.cfg.PerPeer-2):
-			blocked = true
-			continue
-		}
-		o := &offer{s, n, [3]int{0, s.transfers.len(), r.rnd.IntN(1 << 20)}}
-		if a != nil {
-			o.rank[0] = a.strikes
-		}
-		if best == nil || slices.Compare(o.rank[:], best.rank[:]) < 0 {
-			best = o
+			if best == nil {
+				best = &offer{}
+			}
+		default:
+			o := &offer{s, n, [3]int{0, s.transfers.len(), r.rnd.IntN(1 << 20)}}
+			if a != nil {
+				o.rank[0] = a.strikes
+			}
+			if best == nil || best.stream == nil || slices.Compare(o.rank[:], best.rank[:]) < 0 {
+				best = o
+			}
 		}
 	}
-	switch {
-	case best != nil:
-		r.start(l, best)
-	case blocked:
-		l.hot, l.blocked = true, true
-		r.hot = append(r.hot, l)
-	case !again.IsZero():
-		r.heat(l, again)
-	}
+	return best
 }
 
 // missing is what a peer could deliver of a log: by its vector, or by a head that it sent or is the author of.
-func (r *Replica) missing(l *replLog, peer NodeID, v *view) (need, bool) {
-	var back need
-	found := false
-	try := func(f Leaf, from NodeID) bool {
-		n, ok := r.needs(l, f, from)
-		if ok && n.backward {
-			back, found = n, true
-			return false
-		}
-		if ok {
-			back = n
-		}
-		return ok
-	}
+func (r *Replica) missing(l *replLog, peer NodeID, v *view, backward bool) (need, bool) {
 	leaves := v.vectors.at(l.board.id).Node(l.node)
 	for i := len(leaves) - 1; i >= 0; i-- {
-		if try(leaves[i], peer) {
-			back.claimed = true
-			return back, true
+		if n, ok := r.needs(l, leaves[i], peer, backward); ok {
+			n.claimed = true
+			return n, true
 		}
 	}
-	back.claimed = found
 	for _, x := range l.heard {
-		if (x.from == peer || l.node == peer) && try(x.leaf, x.from) {
-			return back, true
+		if x.from == peer || l.node == peer {
+			if n, ok := r.needs(l, x.leaf, x.from, backward); ok {
+				return n, true
+			}
 		}
 	}
-	return back, found
+	return need{}, false
 }
 
-// needs says whether and how a leaf that a peer named is to be asked for.
-func (r *Replica) needs(l *replLog, f Leaf, from NodeID) (need, bool) {
+// needs says whether and how a leaf that a peer named is to be asked for, oldest first or backward.
+func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, bool) {
 	h := &l.board.holding
 	if h.coversLeaf(f) || l.isRefused(f, from) {
 		return need{}, false
 	}
-	toward := Point{f.Epoch, f.Seq}
 	s, held := h.Get(Origin{f.Node, f.Epoch})
-	switch {
-	case held && f.Seq == s.Hi && f.Hash != s.HiHash:
+	if held && f.Seq == s.Hi && f.Hash != s.HiHash {
 		r.count("fork", 1)
 		l.refuse(f, from, r.now)
 		return need{}, false
-	case held && f.Seq > s.Hi:
-		return need{toward: toward, big: f.Seq-s.Hi > bigGap}, true
-	case !held && len(h.Stretches(l.node)) == 0:
-		// Of a log with earlier epochs, how long it is all in all is not known: newest first does no harm.
-		back := !l.board.governance && (f.Seq > r.cfg.NewestFirst || f.Epoch.N > 1 || f.Base != Point{})
-		return need{toward: toward, backward: back, big: back || f.Seq > bigGap}, true
-	case !held:
-		return need{toward: toward, big: f.Seq > bigGap}, true
 	}
-	b, ok := h.Base(Origin{f.Node, f.Epoch})
-	if !ok || f.Base != (Point{}) && !f.Base.before(Point{b.LoPrev.Epoch, b.LoPrev.Seq + 1}) {
-		return need{}, false
+	n := need{toward: Point{f.Epoch, f.Seq}, backward: backward}
+	nothing := len(h.Stretches(l.node)) == 0
+	if backward {
+		if nothing {
+			n.big = true
+			return n, r.newestFirst(l, f)
+		}
+		b, open := l.openBase(f)
+		n.toward, n.big = Point{b.LoPrev.Epoch, b.LoPrev.Seq}, true
+		return n, open && (f.Base == (Point{}) || !n.toward.before(f.Base))
 	}
-	return need{toward: Point{b.LoPrev.Epoch, b.LoPrev.Seq}, backward: true, big: true}, true
+	switch {
+	case held:
+		n.big = f.Seq-min(f.Seq, s.Hi) > bigGap
+		return n, f.Seq > s.Hi
+	case nothing:
+		n.big = f.Seq > bigGap
+		return n, !r.newestFirst(l, f)
+	}
+	n.big = f.Seq > bigGap
+	return n, !slices.Contains(l.postponed, f.Epoch)
+}
+
+// newestFirst says whether a log of which nothing is held is to be fetched newest first: where it is long, or of
+// unknown length because it has earlier epochs, or where the peer has not all of it. Governance is read from its start.
+func (r *Replica) newestFirst(l *replLog, f Leaf) bool {
+	return !l.board.governance && (f.Seq > r.cfg.NewestFirst || f.Epoch.N > 1 || f.Base != Point{})
+}
+
+// openBase is where the held part of the chain below a leaf begins, if not at the start of the log; of the newest
+// such chain, where nothing of the leaf's epoch is held.
+func (l *replLog) openBase(f Leaf) (Stretch, bool) {
+	h := &l.board.holding
+	if _, held := h.Get(Origin{f.Node, f.Epoch}); held {
+		return h.Base(Origin{f.Node, f.Epoch})
+	}
+	leaves := h.Leaves(l.node)
+	for i := len(leaves) - 1; i >= 0; i-- {
+		if b, open := h.Base(Origin{l.node, leaves[i].Epoch}); open {
+			return b, true
+		}
+	}
+	return Stretch{}, false
 }
 
 // before orders points by epoch, then seq.
@@ -309,7 +341,10 @@ func (r *Replica) inStep(n NodeID, t *replTeam) bool {
 	if of := [2]int{t.governance.version + 1, g.version + 1}; g.stepOf != of {
 		g.stepOf, g.inStep = of, true
 		for _, f := range g.vectors.at(t.governance.id) {
-			if _, missing := r.needs(r.log(t.governance, f.Node), f, n); missing {
+			l := r.log(t.governance, f.Node)
+			_, newer := r.needs(l, f, n, false)
+			_, older := r.needs(l, f, n, true)
+			if newer || older {
 				g.inStep = false
 				break
 			}
@@ -320,7 +355,7 @@ func (r *Replica) inStep(n NodeID, t *replTeam) bool {
 
 // start opens a transfer.
 func (r *Replica) start(l *replLog, o *offer) {
-	r.dropPieces(l, func(p *piece) bool { return p.transfer != nil })
+	r.dropPieces(l, func(p *piece) bool { return p.transfer != nil && p.transfer.ended })
 	s := o.stream
 	s.lastID++
 	t := &transfer{
@@ -328,7 +363,7 @@ func (r *Replica) start(l *replLog, o *offer) {
 		credit: r.cfg.Window, progress: r.now, waitFrom: r.now,
 	}
 	s.transfers.put(t.id, t)
-	l.transfer, l.waiting = t, false
+	l.transfers[side(t.backward)], l.waiting = t, false
 	r.at(r.now.Add(r.cfg.Watchdog / 2))
 	w := Want{
 		Peer: s.peer.id, Governance: s.governance, ID: t.id, Team: l.board.team.id, Board: l.board.id, Node: l.node,
@@ -484,8 +519,8 @@ func (r *Replica) endTransfer(t *transfer) {
 	}
 	t.ended = true
 	t.stream.transfers.drop(t.id)
-	if t.log.transfer == t {
-		t.log.transfer = nil
+	if d := side(t.backward); t.log.transfers[d] == t {
+		t.log.transfers[d] = nil
 	}
 	r.freed = true
 	r.heat(t.log, r.now)
