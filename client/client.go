@@ -23,9 +23,11 @@ const (
 	maxBackoff      = 5 * time.Second
 )
 
-// Options of Dial. Socket is needed.
+// Options of Dial. Socket or Dial is needed.
 type Options struct {
 	Socket string // path of the node's socket
+	// Dial connects in place of Socket, for simulated networks; nil: the socket.
+	Dial func(ctx context.Context) (net.Conn, error)
 	// RetryFor is how long Post and PostAll try again while the node can't be reached; 0: 30 s, negative: not at all.
 	// Sync and Follow try until their context ends.
 	RetryFor time.Duration
@@ -57,6 +59,9 @@ func New(o Options) *Client {
 	// call waits behind another.
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if o.Dial != nil {
+				return o.Dial(ctx)
+			}
 			return (&net.Dialer{}).DialContext(ctx, "unix", o.Socket)
 		},
 		MaxIdleConns:        maxConnections,

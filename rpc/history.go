@@ -134,12 +134,12 @@ func (s *service) wirePage(p place, page store.Page, q store.PageQuery, view wef
 		res.After = pageToken(p.id, *q.After)
 	}
 	switch {
-	case !page.Newer:
+	case !page.Newer && len(page.Vector) > 0:
 		res.Vector = page.Vector.Token()
 	case n > 0:
 		res.Vector = res.After // MarkRead takes it as "up to there"
 	}
-	for _, l := range page.Vector {
+	for _, l := range s.Store.Vector(p.id) {
 		if !l.Base.Epoch.IsZero() {
 			res.HistoryArriving = true
 		}

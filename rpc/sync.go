@@ -158,6 +158,7 @@ func (c *session) wants(b board.ID) bool { return c.boards == nil || c.boards[b]
 
 // next is the batch after the cursor, which it moves. caughtUp: nothing more is there now.
 func (c *session) next(ctx context.Context) (batch *weftv1.SyncResponse, caughtUp bool, err error) {
+	end := c.Store.Cursor() // what is committed after this nudges again
 	changes, after, err := c.Store.Changes(ctx, c.cursor, c.limit, c.filter)
 	if err != nil {
 		return nil, false, err
@@ -170,7 +171,7 @@ func (c *session) next(ctx context.Context) (batch *weftv1.SyncResponse, caughtU
 		c.limit = max(1, min(len(changes)/2, len(changes)*maxBatchBytes/size))
 		return c.next(ctx)
 	}
-	caughtUp = len(changes) < c.limit
+	caughtUp = after.Arrival >= end.Arrival
 	c.limit = min(2*c.limit, maxBatchEvents)
 	batch = &weftv1.SyncResponse{}
 	for i := range changes {
