@@ -155,9 +155,7 @@ func NewInvite(st *State, id Identity, role Role, admitter board.NodeID, quota u
 	case !st.IsNode(admitter):
 		return nil, fmt.Errorf("couldn't invite: the node that is to admit people is not of the team: %w", ErrBadRequest)
 	}
-	n := 0
-	st.invites.all(func(board.Hash, *InviteState) { n++ })
-	if n >= MaxInvites {
+	if n := len(st.Invites()); n >= MaxInvites {
 		return nil, fmt.Errorf("couldn't invite: the team has %d invites, at most %d: %w", n, MaxInvites, ErrLimit)
 	}
 	op := operation(st, id, nonce)

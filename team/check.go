@@ -17,7 +17,7 @@ func (s *State) CheckEntry(h *board.Header) Verdict {
 		return Verdict{Pending, reasonNoGenesis, board.Hash(s.id)}
 	case s.charter.Rules > Rules:
 		return Verdict{Status: Pending, Reason: reasonUpgrade}
-	case h.Kind.Governance() != (h.Board == board.GovernanceID(s.id)):
+	case h.Kind.Governance() != (h.Board == s.governance):
 		return Verdict{Status: Void, Reason: reasonWrongKind}
 	case h.Kind.Governance():
 		return Verdict{Status: Valid} // objects count by their own signatures

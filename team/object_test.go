@@ -105,7 +105,9 @@ func TestOperationBounds(t *testing.T) {
 	board_ := func(name string, role uint32) *weftv1.Operation {
 		return &weftv1.Operation{Kind: &weftv1.Operation_Board{Board: &weftv1.CreateBoard{Name: name, WriteRole: role}}}
 	}
-	set := func(s *weftv1.SetRole) *weftv1.Operation { return &weftv1.Operation{Kind: &weftv1.Operation_Set{Set: s}} }
+	set := func(s *weftv1.SetRole) *weftv1.Operation {
+		return &weftv1.Operation{Kind: &weftv1.Operation_Set{Set: s}}
+	}
 	cases := []struct {
 		name string
 		op   *weftv1.Operation

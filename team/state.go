@@ -78,19 +78,20 @@ const GeneralName = "general"
 
 // State is what a set of objects means: an immutable snapshot, safe for concurrent reading.
 type State struct {
-	id      board.TeamID
-	charter *weftv1.TeamCharter
-	genesis *Object
-	people  *table[board.UserID, *member]
-	objects *table[board.Hash, *outcome]
-	invites *table[board.Hash, *InviteState]
-	boards  map[board.ID]Board
-	nodes   []board.NodeID
+	id         board.TeamID
+	governance board.ID
+	charter    *weftv1.TeamCharter
+	genesis    *Object
+	people     *table[board.UserID, *member]
+	objects    *table[board.Hash, *outcome]
+	invites    *table[board.Hash, *InviteState]
+	boards     map[board.ID]Board
+	nodes      []board.NodeID
 }
 
 func newState(id board.TeamID) *State {
 	return &State{
-		id: id, people: new(table[board.UserID, *member]), objects: new(table[board.Hash, *outcome]),
+		id: id, governance: board.GovernanceID(id), people: new(table[board.UserID, *member]), objects: new(table[board.Hash, *outcome]),
 		invites: new(table[board.Hash, *InviteState]),
 	}
 }

@@ -134,9 +134,8 @@ func (e *Evaluator) eligible(t *ticket, it *item, invite Verdict) Verdict {
 func (e *Evaluator) place(it *item) {
 	a := it.admit
 	a.own = false
-	gov := board.GovernanceID(e.id)
 	for _, p := range it.records {
-		if p.Node != board.NodeID(it.author) || p.Board != gov || !e.counting(p) {
+		if p.Node != board.NodeID(it.author) || p.Board != e.state.governance || !e.counting(p) {
 			continue
 		}
 		if c := cmp.Or(p.Epoch.Compare(a.at), cmp.Compare(p.Seq, a.seq)); !a.own || c < 0 {

@@ -1,0 +1,137 @@
+package team
+
+import (
+	"fmt"
+	"testing"
+
+	"weft/board"
+
+	weftv1 "weft/api/weft/v1"
+)
+
+// crowd is a team with n admissions over invites for 1,000 each, every user with a home of their own.
+func crowd(t testing.TB, n int, presented bool) (*crew, []Identity) {
+	c := newCrew(t)
+	home, node := keyOf("home-of-ana"), nodeOf("home-of-ana")
+	var invite *Object
+	var people []Identity
+	for i := range n {
+		name := fmt.Sprint("link ", i/MaxQuota)
+		if i%MaxQuota == 0 {
+			invite = c.add(c.invite(Member, node, MaxQuota, 0, name))
+		}
+		id := Identity{User: board.UserID(seedOf(fmt.Sprint("user ", i)))}
+		if presented {
+			id = person(t, fmt.Sprint("p", i))
+			c.add(c.must(NewPresent(c.id, id)))
+		}
+		people = append(people, id)
+		c.add(admission(c, invite, name, id.User, home, uint64(i+1)))
+	}
+	return c, people
+}
+
+// admission is built without being read again: only its proof is looked at by an Evaluator.
+func admission(c *crew, invite *Object, name string, u board.UserID, home board.Key, seq uint64) *Object {
+	node := board.NodeID(home.Public())
+	sig := board.NewKey(seedOf(name)).SignHash(board.SignInvite, inviteHash(c.id, u, board.Hash(u), node))
+	nonce := c.nonce()
+	op := &weftv1.Operation{Team: c.id[:], Author: node[:], Charter: c.id[:], Nonce: nonce[:], Kind: &weftv1.Operation_Admit{Admit: &weftv1.Admit{
+		Invite: invite.Hash[:], User: u[:], UserCharter: u[:], InviteSignature: sig[:],
+	}}}
+	s, err := seal(home, board.SignOperation, op)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &Object{
+		Kind: board.KindOperation, Hash: hashOf(s.Object), Raw: s.Object, Key: home.Public(), Op: op,
+		Records: []board.Position{c.at(node, 1, seq)},
+	}
+}
+
+// BenchmarkEvaluate10000: from scratch, all signatures of invites checked.
+func BenchmarkEvaluate10000(b *testing.B) {
+	c, _ := crowd(b, 10_000, false)
+	for b.Loop() {
+		ev := NewEvaluator(c.id)
+		for _, o := range c.objects {
+			if _, err := ev.Add(o); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if n := len(ev.State().Invites()); n != 10 {
+			b.Fatal(n)
+		}
+	}
+}
+
+// BenchmarkOneMore: an admission and the state after it, in a team of 10,000 operations.
+func BenchmarkOneMore(b *testing.B) {
+	c, _ := crowd(b, 9_500, false)
+	c.ev.State()
+	home := keyOf("home-of-ana")
+	invite := c.objects[2+9*(MaxQuota+1)]
+	seq := uint64(1 << 20)
+	for b.Loop() {
+		b.StopTimer()
+		seq++
+		o := admission(c, invite, "link 9", board.UserID(seedOf(fmt.Sprint("more ", seq))), home, seq)
+		b.StartTimer()
+		if _, err := c.ev.Add(o); err != nil {
+			b.Fatal(err)
+		}
+		c.ev.State()
+	}
+}
+
+func BenchmarkCheckEntry(b *testing.B) {
+	c, people := crowd(b, 1000, true)
+	st := c.ev.State()
+	var headers []*board.Header
+	for _, id := range people {
+		headers = append(headers, c.header(id, board.GeneralID(c.id)))
+	}
+	for i := 0; b.Loop(); i++ {
+		if v := st.CheckEntry(headers[i%len(headers)]); v.Status != Valid {
+			b.Fatal(v)
+		}
+	}
+}
+
+// TestCheckEntryAllocatesNothing: it runs for every entry that comes.
+func TestCheckEntryAllocatesNothing(t *testing.T) {
+	c, people := crowd(t, 50, true)
+	st := c.ev.State()
+	h := c.header(people[7], board.GeneralID(c.id))
+	if n := testing.AllocsPerRun(100, func() {
+		if st.CheckEntry(h).Status != Valid {
+			t.Error("not valid")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestOneMoreCopiesLittle: a snapshot after one more admission shares nearly all of the one before.
+func TestOneMoreCopiesLittle(t *testing.T) {
+	c, _ := crowd(t, 2000, false)
+	before := c.ev.State()
+	o := admission(c, c.objects[2], "link 0", board.UserID(seedOf("one more")), keyOf("home-of-ana"), 1<<20)
+	c.add(o)
+	after := c.ev.State()
+	if v, _ := after.Verdict(o.Hash); v.Reason != reasonQuota {
+		t.Fatal(v)
+	}
+	shared := 0
+	for i := range after.objects {
+		for k, v := range after.objects[i] {
+			if w, ok := before.objects[i][k]; ok && v == w {
+				shared++
+			}
+			break
+		}
+	}
+	if shared < 240 {
+		t.Errorf("only %d of 256 parts are as before", shared)
+	}
+}

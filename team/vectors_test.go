@@ -1,0 +1,139 @@
+package team
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"weft/board"
+
+	weftv1 "weft/api/weft/v1"
+)
+
+var update = flag.Bool("update", false, "write testdata/vectors.json anew")
+
+// vectors are bytes that another implementation has to read as this one does. Keys are NewKey(sha256("test NAME")).
+type vectors struct {
+	Team       string
+	User       string
+	Governance string
+	General    string
+	Objects    []objectVector
+	InviteHash string // what the invite's key signed for ben
+	Knock      string
+	Link       string
+	LinkProto  string
+}
+
+type objectVector struct {
+	Says, Kind, Body, Hash, Key string
+}
+
+const vectorFile = "testdata/vectors.json"
+
+func makeVectors(t *testing.T) vectors {
+	c := newCrew(t)
+	c.add(c.must(NewBoard(c.ev.State(), c.owner, "news", c.nonce())))
+	inv := c.add(c.invite(Member, nodeOf("home-of-ana"), 5, 1_900_000_000_000, "link"))
+	ben := person(t, "ben")
+	k := c.knock(inv, "link", ben)
+	c.add(c.must(NewPresent(c.id, ben)))
+	c.add(c.must(NewAdmit(keyOf("home-of-ana"), c.ev.State(), k, c.nonce())))
+	l, err := NewLink(c.ev.State(), c.owner, inv, seedOf("link"), []string{"/ip4/192.0.2.1/udp/4001/quic-v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := inviteHash(c.id, ben.User, board.Hash(ben.User), nodeOf("home-of-ana"))
+	g, gen := board.GovernanceID(c.id), board.GeneralID(c.id)
+	v := vectors{
+		Team: hex.EncodeToString(c.id[:]), User: hex.EncodeToString(ben.User[:]), Governance: hex.EncodeToString(g[:]),
+		General: hex.EncodeToString(gen[:]), InviteHash: hex.EncodeToString(h[:]), Knock: hex.EncodeToString(encode(t, k)),
+		Link: EncodeLink(l), LinkProto: hex.EncodeToString(encode(t, l)),
+	}
+	for _, o := range c.objects {
+		v.Objects = append(v.Objects, objectVector{
+			Says: Describe(o, nil), Kind: o.Kind.String(), Body: hex.EncodeToString(o.Body), Hash: hex.EncodeToString(o.Hash[:]),
+			Key: hex.EncodeToString(o.Key[:]),
+		})
+	}
+	return v
+}
+
+func unhex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestVectors reads bytes that were written down once: their hashes, signatures and meaning stay.
+func TestVectors(t *testing.T) {
+	if *update {
+		b, err := json.MarshalIndent(makeVectors(t), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(vectorFile, append(b, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(vectorFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v vectors
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	id := board.TeamID(unhex(t, v.Team))
+	ev := NewEvaluator(id)
+	byName := map[string]board.Kind{"charter": board.KindCharter, "operation": board.KindOperation}
+	for _, x := range v.Objects {
+		o, err := ParseObject(byName[x.Kind], unhex(t, x.Body))
+		if err != nil {
+			t.Fatalf("%s: %v", x.Says, err)
+		}
+		if hex.EncodeToString(o.Hash[:]) != x.Hash || hex.EncodeToString(o.Key[:]) != x.Key || Describe(o, nil) != x.Says {
+			t.Errorf("%q: hash %x, key %x, says %q", x.Says, o.Hash, o.Key, Describe(o, nil))
+		}
+		if _, err := ev.Add(o); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := ev.State().Verdict(o.Hash); got.Status != Valid {
+			t.Errorf("%q: %v", x.Says, got)
+		}
+	}
+	ben := board.UserID(unhex(t, v.User))
+	st := ev.State()
+	if st.Role(ben) != Member || st.UserName(ben) != "ben" || len(st.Boards()) != 2 || len(st.Nodes()) != 2 {
+		t.Error("the team is another one:", st.Members(), st.Boards())
+	}
+	g, gen := board.GovernanceID(id), board.GeneralID(id)
+	if hex.EncodeToString(g[:]) != v.Governance || hex.EncodeToString(gen[:]) != v.General {
+		t.Error("ids of boards:", g, gen)
+	}
+	if h := inviteHash(id, ben, board.Hash(ben), nodeOf("home-of-ana")); hex.EncodeToString(h[:]) != v.InviteHash {
+		t.Errorf("invite hash %x", h)
+	}
+	l, err := ParseLink(v.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want weftv1.InviteLink
+	if err := proto.Unmarshal(unhex(t, v.LinkProto), &want); err != nil || !proto.Equal(l, &want) {
+		t.Error("another link", err)
+	}
+	k, err := ParseKnock(unhex(t, v.Knock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := st.CheckKnock(k, nodeOf("home-of-ana"), noon); err != nil || !a.Already || a.User != ben {
+		t.Error("knock:", a, err)
+	}
+}
