@@ -1,0 +1,328 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"weft/board"
+)
+
+// task is something that the committer writes.
+type task interface {
+	// prepare writes into the group. An error refuses this task alone, and then nothing of it may have been written,
+	// unless it wraps errAbort: then the group is thrown away and its tasks are tried one by one.
+	prepare(g *group) error
+	// finish tells who waits. With a nil error the group is on disk and applied.
+	finish(err error)
+}
+
+// errAbort marks errors in the middle of writing.
+var errAbort = errors.New("couldn't prepare the commit")
+
+const queueLength = 4096
+
+// submit hands a task to the committer. It waits while the queue is full.
+func (s *Store) submit(done <-chan struct{}, t task) error {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		return ErrClosed
+	}
+	select {
+	case s.queue <- t:
+		return nil
+	default:
+	}
+	select {
+	case s.queue <- t:
+		return nil
+	case <-done:
+		return ErrBusy
+	}
+}
+
+// commitLoop is the committer: the only goroutine that writes. It ends when the queue is closed and drained.
+func (s *Store) commitLoop() {
+	defer close(s.committed)
+	for {
+		if s.pendingRejudge() {
+			select {
+			case t, ok := <-s.queue:
+				if !ok {
+					return
+				}
+				s.commitFrom(t)
+			default:
+				s.commitGroup(nil)
+			}
+			continue
+		}
+		t, ok := <-s.queue
+		if !ok {
+			return
+		}
+		s.commitFrom(t)
+	}
+}
+
+// commitFrom commits t and what else waits, as far as it fits into one group.
+func (s *Store) commitFrom(t task) {
+	tasks := append(s.tasks[:0], t)
+	s.tasks = s.commitGroup(tasks)[:0]
+	clear(s.tasks[:cap(s.tasks)])
+}
+
+// commitGroup commits the given tasks and, if there are any, those that wait in the queue.
+func (s *Store) commitGroup(tasks []task) []task {
+	if why := s.failed.Load(); why != nil {
+		for _, t := range tasks {
+			t.finish(*why)
+		}
+		if len(tasks) == 0 {
+			s.memory().rejudge = map[*logState][]rows{}
+		}
+		return tasks
+	}
+	s.beginGroup()
+	g := s.newGroup()
+	defer func() { g.txn.Discard() }()
+	first := len(tasks)
+	kept := tasks[:0]
+	abort := func(all []task) []task {
+		g.txn.Discard()
+		s.retryAlone(all)
+		return all
+	}
+	for i := 0; i < first; i++ {
+		if err := tasks[i].prepare(g); errors.Is(err, errAbort) {
+			return abort(tasks)
+		} else if err != nil {
+			tasks[i].finish(err)
+		} else {
+			kept = append(kept, tasks[i])
+		}
+	}
+	for first > 0 && !g.full() {
+		var t task
+		select {
+		case t = <-s.queue:
+		default:
+		}
+		if t == nil {
+			break
+		}
+		if err := t.prepare(g); errors.Is(err, errAbort) {
+			return abort(append(kept, t))
+		} else if err != nil {
+			t.finish(err)
+			continue
+		}
+		kept = append(kept, t)
+	}
+	err := g.noteDamaged()
+	if err == nil {
+		err = g.rejudgeSome()
+	}
+	if err == nil {
+		err = g.finish()
+	}
+	if err != nil {
+		return abort(kept)
+	}
+	s.write(g, kept)
+	return kept
+}
+
+// beginGroup forgets the last group's scratch memory.
+func (s *Store) beginGroup() {
+	s.keys.reset()
+	s.claimsMu.Lock()
+	clear(s.writing)
+	s.claimsMu.Unlock()
+}
+
+// retryAlone tries tasks one by one after their group was thrown away, so that only the one at fault fails.
+func (s *Store) retryAlone(tasks []task) {
+	s.dropCaches()
+	for _, t := range tasks {
+		s.beginGroup()
+		g := s.newGroup()
+		err := t.prepare(g)
+		if err == nil {
+			err = g.finish()
+		}
+		if err != nil {
+			g.txn.Discard()
+			s.dropCaches()
+			s.opts.Log.Error("couldn't write", "error", err)
+			t.finish(err)
+			continue
+		}
+		s.write(g, []task{t})
+		g.txn.Discard()
+	}
+	if len(tasks) == 0 { // judging again failed: leave it for the next start
+		s.memory().rejudge = map[*logState][]rows{}
+	}
+}
+
+// write commits a prepared group, applies it and tells who waits.
+func (s *Store) write(g *group, tasks []task) {
+	if g.flips {
+		s.flips.Lock()
+	}
+	start := time.Now()
+	err := s.fault("commit")
+	if err == nil {
+		err = g.txn.Commit()
+	}
+	if err == nil {
+		err = s.fault("committed")
+	}
+	if err == nil {
+		g.apply()
+	}
+	if g.flips {
+		s.flips.Unlock()
+	}
+	if err != nil {
+		s.outcomeUnknown(err, tasks)
+		return
+	}
+	s.metrics.commit(g, time.Since(start))
+	s.groups.Add(1)
+	s.nudgeDisk(g.bytes)
+	events := g.events()
+	for _, t := range tasks {
+		t.finish(nil)
+	}
+	s.notify(events)
+}
+
+// apply makes the committed changes visible in memory.
+func (g *group) apply() {
+	m := g.m
+	if g.newLogs > 0 {
+		m.mu.Lock()
+		m.logs = append(m.logs, make([]*logState, g.newLogs)...)
+		for _, d := range g.logs {
+			if d.fresh {
+				m.logs[d.log.num] = d.log
+			}
+		}
+		m.mu.Unlock()
+	}
+	for b := range g.touched {
+		b.mu.Lock()
+	}
+	for _, d := range g.logs {
+		d.apply()
+	}
+	for _, md := range g.marks {
+		mk := md.board.markOf(md.user)
+		mk.vector, mk.known = md.vector, false
+	}
+	for b, e := range g.newShown {
+		b.shown(e)
+	}
+	for b := range g.lost {
+		b.last, b.lastOK = nil, false
+	}
+	for b := range g.touched {
+		for _, mk := range b.marks {
+			mk.known = false
+		}
+		b.commits++
+		b.wake()
+		b.mu.Unlock()
+	}
+	for _, f := range g.published {
+		f()
+	}
+}
+
+// apply copies the group's view of the log; the caller holds board.mu.
+func (d *logDelta) apply() {
+	l, b := d.log, d.log.board
+	if d.fresh {
+		if b.byNode == nil {
+			b.byNode = map[board.NodeID][]*logState{}
+		}
+		b.byNode[l.origin.Node] = append(b.byNode[l.origin.Node], l)
+		b.logs = append(b.logs, l)
+	}
+	l.st, l.headSeq, l.headSig, l.shown, l.multi, l.limit = d.st, d.headSeq, d.headSig, d.shown, d.multi, d.limit
+	l.unheaded = d.unheaded
+	l.children = d.children
+	for _, e := range d.edits {
+		l.bits.grown(chunkOf(e.seq)).set(e.seq, e.on)
+	}
+	l.bits.grown(chunkOf(d.st.Hi))
+	for _, e := range d.own {
+		if l.own == nil {
+			l.own = map[board.UserID]*bitset{}
+		}
+		if l.own[e.user] == nil {
+			l.own[e.user] = &bitset{}
+		}
+		l.own[e.user].grown(chunkOf(e.seq)).set(e.seq, true)
+	}
+	if d.mended {
+		l.damaged = d.damaged
+	}
+	l.intact = d.intact
+	if d.grown || d.mended {
+		b.claim(l)
+	}
+}
+
+// outcomeUnknown answers a commit that failed: nobody knows what is on disk. The tasks fail, the database is opened
+// again and everything in memory is read from it; own logs go on in a new epoch.
+func (s *Store) outcomeUnknown(err error, tasks []task) {
+	s.metrics.unknown.Inc()
+	s.opts.Log.Error("commit failed: opening the store again", "error", err)
+	rerr := s.reopen()
+	if rerr != nil {
+		why := fmt.Errorf("couldn't open the store again after a failed commit (%v): restart weft; %w", rerr, ErrOutcomeUnknown)
+		s.failed.Store(&why)
+		s.opts.Log.Error("store refuses everything", "error", rerr)
+	}
+	for _, t := range tasks {
+		t.finish(fmt.Errorf("couldn't commit: %w: %w", err, ErrOutcomeUnknown))
+	}
+	s.notify(nil)
+}
+
+// dropCaches forgets what a group that was thrown away may have changed in memory.
+func (s *Store) dropCaches() {
+	s.memory().devices = map[deviceKey]*device{}
+	s.rebuildEvaluators()
+	for _, b := range s.memory().boards {
+		if b.run != nil && b.logOf(b.run.origin) == nil {
+			b.run = nil
+		}
+	}
+}
+
+// fault lets tests fail at a point.
+func (s *Store) fault(point string) error {
+	if s.opts.fault == nil {
+		return nil
+	}
+	return s.opts.fault(point)
+}
+
+// view reads the committed state. Safe while the database is being opened again.
+func (s *Store) view(f func(m *memory, txn *badger.Txn) error) error {
+	s.dbMu.RLock()
+	defer s.dbMu.RUnlock()
+	if s.db == nil {
+		return ErrClosed
+	}
+	txn := s.db.NewTransaction(false)
+	defer txn.Discard()
+	return f(s.memory(), txn)
+}

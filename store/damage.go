@@ -1,0 +1,115 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"weft/board"
+)
+
+// maxDamageNews bounds what was found damaged and not yet noted on disk.
+const maxDamageNews = 1 << 16
+
+// damaged notes that a record cannot be read. The committer lowers what this node says that it holds, so that the
+// record is fetched again from a peer; Ingest puts it back into its place.
+func (s *Store) damaged(l *logState, seq uint64) {
+	s.damageMu.Lock()
+	_, known := s.damageNews[pos{l.num, seq}]
+	if !known && len(s.damageNews) < maxDamageNews {
+		s.damageNews[pos{l.num, seq}] = struct{}{}
+	}
+	s.damageMu.Unlock()
+	if known {
+		return
+	}
+	s.noteDamage("record", recordKey(pos{l.num, seq}))
+	select {
+	case s.damageNudge <- struct{}{}:
+	default:
+	}
+}
+
+// noteDamage counts and logs a damaged value.
+func (s *Store) noteDamage(what string, key []byte) {
+	n := s.damageCount.Add(1)
+	s.metrics.damaged.Inc()
+	if n <= 20 || n%1000 == 0 {
+		s.opts.Log.Warn("stored data is damaged", "what", what, "key", fmt.Sprintf("%x", key), "found so far", n)
+	}
+}
+
+// noteDamaged writes what was found damaged into the group.
+func (g *group) noteDamaged() error {
+	s := g.s
+	s.damageMu.Lock()
+	news := s.damageNews
+	s.damageNews = map[pos]struct{}{}
+	s.damageMu.Unlock()
+	for p := range news {
+		if int(p.log) >= len(g.m.logs) || g.m.logs[p.log] == nil {
+			continue
+		}
+		l := g.m.logs[p.log]
+		d := g.delta(l)
+		if p.seq < d.st.Lo || p.seq > d.st.Hi || inRows(d.damaged, p.seq) {
+			continue
+		}
+		if _, err := g.load(p); err == nil {
+			continue // mended meanwhile
+		}
+		d.damaged, d.mended = addRow(slices.Clone(d.damaged), rows{p.seq, p.seq}), true
+		if err := g.put(logKey(tDamaged, l.num), appendRows(nil, d.damaged)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findIntact finds what is held below the first damaged record.
+func (g *group) findIntact(d *logDelta) error {
+	if len(d.damaged) == 0 {
+		return nil
+	}
+	d.intact = d.st
+	d.intact.Hi = d.damaged[0].from - 1
+	if d.intact.Hi < d.st.Lo {
+		d.intact.Hi, d.intact.HiHash = d.st.Lo-1, d.st.LoPrev.Hash
+		return nil
+	}
+	h, err := g.hashAt(d, d.intact.Hi)
+	if errors.Is(err, errDecode) { // more is damaged than was noted: claim nothing until it is
+		d.intact.Hi = d.st.Lo - 1
+		return nil
+	}
+	d.intact.HiHash = h
+	return err
+}
+
+// noteFork counts two contents under one seq and keeps the proof for later.
+func (s *Store) noteFork(in *ingest, i int) {
+	s.metrics.forks.Inc()
+	if !in.headsFit[len(in.headsFit)-1] {
+		return // nobody signed it
+	}
+	s.opts.Log.Warn("a node signed two records under one number", "node", in.r.Node.String()[:16], "board", in.board.String()[:8], "seq", in.r.First+uint64(i))
+	s.forksMu.Lock()
+	defer s.forksMu.Unlock()
+	if len(s.forks) < 64 {
+		last := len(in.r.Items) - 1
+		s.forks = append(s.forks, Fork{Head: in.position(last), Signature: in.r.Items[last].HeadSig})
+	}
+}
+
+// Fork is a signed head that contradicts what is held under the same seq.
+type Fork struct {
+	Head      board.Position
+	Signature []byte
+}
+
+// Forks are those seen since Open, at most 64.
+func (s *Store) Forks() []Fork {
+	s.forksMu.Lock()
+	defer s.forksMu.Unlock()
+	return slices.Clone(s.forks)
+}

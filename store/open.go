@@ -1,0 +1,201 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// format is the version of the layout on disk.
+const format = 1
+
+// openFirst opens the database for the first time and reads everything that is kept in memory.
+func (s *Store) openFirst() error {
+	dir := s.opts.Dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("couldn't make the store's folder: %w: choose a folder that you may write to (--dir), or change its owner", err)
+	}
+	if err := writableFolder(dir); err != nil {
+		return err
+	}
+	if err := s.enoughSpace(); err != nil {
+		return err
+	}
+	if err := checkManifest(dir); err != nil {
+		return err
+	}
+	db, err := s.openBadger()
+	if err != nil {
+		return err
+	}
+	s.db = db
+	if err := s.load(); err != nil {
+		db.Close()
+		return err
+	}
+	return nil
+}
+
+// enoughSpace refuses to open on a disk where Badger could die: it maps its files and is killed by SIGBUS when the disk
+// is full, at Open too.
+func (s *Store) enoughSpace() error {
+	free, err := s.opts.FreeSpace(s.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("couldn't ask for free space in %s: %w", s.opts.Dir, err)
+	}
+	s.free.Store(free)
+	s.full.Store(free < s.opts.MinFree)
+	if need := uint64(4 * s.opts.MemTable); free < min(need, s.opts.MinFree) {
+		return fmt.Errorf("couldn't open store in %s: %d MiB are free: %w", s.opts.Dir, free>>20, ErrStorageFull)
+	}
+	return nil
+}
+
+func writableFolder(dir string) error {
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		if errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("couldn't write to %s: %w", dir, ErrStorageFull)
+		}
+		return fmt.Errorf("couldn't write to the store's folder %s: %w: change its owner or choose another one (--dir)", dir, err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
+// checkManifest refuses folders of which Badger would delete tables: those that its MANIFEST does not name. A table may
+// rightly be unnamed only if it was being written when the process died; then its records are also in a .mem file.
+func checkManifest(dir string) error {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("couldn't read the store's folder: %w", err)
+	}
+	tables, manifest := 0, false
+	for _, n := range names {
+		tables += btoi(strings.HasSuffix(n.Name(), ".sst"))
+		manifest = manifest || n.Name() == badger.ManifestFilename
+	}
+	if !manifest && tables > 0 {
+		return fmt.Errorf("couldn't open store in %s: %w", dir, ErrManifestMissing)
+	}
+	if _, err := os.Stat(filepath.Join(dir, witnessName)); !manifest && err == nil {
+		return fmt.Errorf("couldn't open store in %s: %w", dir, ErrManifestMissing)
+	}
+	return nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// openBadger opens the database with the settings that measured well for small memory and safe commits.
+func (s *Store) openBadger() (db *badger.DB, err error) {
+	defer func() { // Badger panics on some damaged files
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("couldn't open the database in %s: its files are damaged (%v): restore the folder from a backup, or move it away: what teammates hold comes back", s.opts.Dir, r)
+		}
+	}()
+	o := badger.DefaultOptions(s.opts.Dir)
+	o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = true, false, false
+	o.MemTableSize, o.NumMemtables = s.opts.MemTable, 2
+	o.BlockCacheSize, o.IndexCacheSize = 16<<20, 16<<20
+	o.BaseTableSize, o.BaseLevelSize = 2<<20, 16<<20
+	o.ValueThreshold, o.ValueLogFileSize = 1<<20, 64<<20
+	o.NumCompactors, o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 2, 5, 15
+	o.Compression, o.ZSTDCompressionLevel, o.BlockSize = options.ZSTD, 1, 8<<10
+	o.ChecksumVerificationMode = options.OnBlockRead
+	o.NumGoroutines = 2
+	o.Logger = badgerLog{s.opts.Log}
+	db, err = badger.Open(o)
+	switch {
+	case err == nil:
+		return db, nil
+	case strings.Contains(err.Error(), "Cannot acquire directory lock"):
+		return nil, fmt.Errorf("couldn't open store in %s: %w (%v)", s.opts.Dir, ErrLocked, err)
+	case errors.Is(err, syscall.ENOSPC):
+		return nil, fmt.Errorf("couldn't open store in %s: %w: %w", s.opts.Dir, ErrStorageFull, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("couldn't open store in %s: %w: change the owner of its files", s.opts.Dir, err)
+	}
+	return nil, fmt.Errorf("couldn't open the database in %s: %w: restore the folder from a backup, or move it away: what teammates hold comes back", s.opts.Dir, err)
+}
+
+// checkFormat reads the store's format and id, or writes those of a new store.
+func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
+	c, err := get(txn, storeKey("format"))
+	if err != nil {
+		return false, fmt.Errorf("couldn't read the store's format: %w", err)
+	}
+	if c == nil {
+		return true, nil
+	}
+	if len(c) < 4 || binary.BigEndian.Uint32(c) > format {
+		return false, fmt.Errorf("couldn't open store in %s: its format is %x, this version knows %d: %w", s.opts.Dir, c, format, ErrNewerFormat)
+	}
+	id, err := get(txn, storeKey("id"))
+	if err != nil || len(id) != 16 {
+		return false, fmt.Errorf("couldn't read the store's id: %w", errors.Join(err, errDecode))
+	}
+	copy(s.id[:], id)
+	return false, nil
+}
+
+// makeStore writes what a new store begins with.
+func (s *Store) makeStore() error {
+	s.opts.Random(s.id[:])
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for name, content := range map[string][]byte{"format": binary.BigEndian.AppendUint32(nil, format), "id": s.id[:]} {
+		k := storeKey(name)
+		if err := txn.Set(k, seal(k, append([]byte(nil), content...))); err != nil {
+			return fmt.Errorf("couldn't make store: %w", err)
+		}
+	}
+	if err := txn.Commit(); err != nil {
+		return fmt.Errorf("couldn't make store: %w", err)
+	}
+	return nil
+}
+
+// reopen opens the database again and reads everything anew, after a commit whose outcome is unknown.
+func (s *Store) reopen() error {
+	s.dbMu.Lock()
+	if s.db != nil {
+		closeQuietly(s.db)
+		s.db = nil
+	}
+	db, err := s.openBadger()
+	s.db = db
+	s.dbMu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	s.chainsMu.Lock()
+	s.chains = map[deviceKey]*chain{}
+	s.chainsMu.Unlock()
+	s.again.mu.Lock()
+	close(s.again.ch)
+	s.again.ch = make(chan struct{})
+	s.again.mu.Unlock()
+	return nil
+}
+
+// closeQuietly closes a database that may be broken.
+func closeQuietly(db *badger.DB) {
+	defer func() { recover() }()
+	db.Close()
+}

@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"weft/board"
+)
+
+// Bounds of one page.
+const (
+	defaultPage = 50
+	maxPage     = 1000
+)
+
+// Page reads entries in display order. Entries whose records are damaged are left out and counted; they are on their way
+// again from peers. Errors wrap board.ErrNotFound or ErrDamaged.
+func (s *Store) Page(ctx context.Context, b board.ID, q PageQuery) (Page, error) {
+	bs, ok := s.memory().board(b)
+	if !ok {
+		return Page{}, fmt.Errorf("couldn't read board %s: %w", b, board.ErrNotFound)
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, maxPage)
+	p := Page{Vector: s.Vector(b)} // before the entries are read: they cover it
+	err := s.view(func(m *memory, txn *badger.Txn) error {
+		sc := displayScan{s: s, m: m, txn: txn, board: bs}
+		var err error
+		if q.After != nil {
+			p.Older = true
+			p.Newer, err = sc.up(*q.After, limit, &p)
+		} else {
+			p.Newer = q.Before != nil
+			p.Older, err = sc.down(q.Before, limit, &p)
+		}
+		return err
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	if p.Newer || q.After != nil && len(p.Entries) == 0 {
+		p.Vector = nil
+	}
+	return p, nil
+}
+
+// displayScan reads the display order of a board.
+type displayScan struct {
+	s     *Store
+	m     *memory
+	txn   *badger.Txn
+	board *boardState
+}
+
+func (sc *displayScan) prefix() []byte { return append([]byte{tDisplay}, sc.board.id[:]...) }
+
+// down reads up to limit entries before k (nil: the newest), oldest first in p. more: there are older ones.
+func (sc *displayScan) down(k *board.OrderKey, limit int, p *Page) (more bool, err error) {
+	prefix := sc.prefix()
+	it := sc.txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: prefix})
+	defer it.Close()
+	seek := append(slices.Clone(prefix), make([]byte, 25)...)
+	for i := len(prefix); i < len(seek); i++ {
+		seek[i] = 0xff
+	}
+	if k != nil {
+		seek = appendDisplayKey(nil, sc.board.id, *k)
+	}
+	for it.Seek(seek); it.ValidForPrefix(prefix); it.Next() {
+		if k != nil && slices.Equal(it.Item().Key(), seek) {
+			continue
+		}
+		if len(p.Entries) == limit {
+			more = true
+			break
+		}
+		if err := sc.add(it.Item(), p); err != nil {
+			return false, err
+		}
+	}
+	slices.Reverse(p.Entries)
+	return more, nil
+}
+
+// up reads up to limit entries after k. more: there are newer ones.
+func (sc *displayScan) up(k board.OrderKey, limit int, p *Page) (more bool, err error) {
+	prefix := sc.prefix()
+	it := sc.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+	defer it.Close()
+	seek := appendDisplayKey(nil, sc.board.id, k)
+	for it.Seek(seek); it.ValidForPrefix(prefix); it.Next() {
+		if slices.Equal(it.Item().Key(), seek) {
+			continue
+		}
+		if len(p.Entries) == limit {
+			return true, nil
+		}
+		if err := sc.add(it.Item(), p); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// add reads the entry that an index item names.
+func (sc *displayScan) add(it *badger.Item, p *Page) error {
+	_, at, err := parseDisplay(it)
+	if err != nil {
+		p.Damaged++
+		return ignoreDamaged(sc.s.damagedRead("display order", err))
+	}
+	e, err := sc.s.shownAt(sc.m, sc.txn, at)
+	if err != nil {
+		p.Damaged++
+		return ignoreDamaged(err)
+	}
+	p.Entries = append(p.Entries, *e)
+	return nil
+}
+
+func ignoreDamaged(err error) error {
+	if errors.Is(err, board.ErrDamaged) {
+		return nil
+	}
+	return err
+}
+
+// parseDisplay reads an item of the display order: its hlc, and the record that stands for the entry.
+func parseDisplay(it *badger.Item) (h board.HLC, p pos, err error) {
+	k := it.Key()
+	v, err := it.ValueCopy(nil)
+	if err != nil {
+		return 0, p, fmt.Errorf("%w: %w", errDecode, err)
+	}
+	c, err := unseal(k, v)
+	if err != nil || len(k) != displayKeySize {
+		return 0, p, errDecode
+	}
+	p, err = parsePosition(c)
+	return board.HLC(binary.BigEndian.Uint64(k[17:])), p, err
+}
+
+// Hash is sha256 over the ids of the entries that show, in display order, and how many they are: equal where boards are
+// equal. It reads the whole board. Errors wrap board.ErrNotFound or ErrDamaged.
+func (s *Store) Hash(ctx context.Context, b board.ID) (h board.Hash, n uint64, err error) {
+	bs, ok := s.memory().board(b)
+	if !ok {
+		return h, 0, fmt.Errorf("couldn't hash board %s: %w", b, board.ErrNotFound)
+	}
+	sum := sha256.New()
+	err = s.view(func(m *memory, txn *badger.Txn) error {
+		sc := displayScan{s: s, m: m, txn: txn, board: bs}
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: sc.prefix()})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			if n++; n%1024 == 0 && ctx.Err() != nil {
+				return fmt.Errorf("couldn't hash board: %w", ctx.Err())
+			}
+			_, at, err := parseDisplay(it.Item())
+			if err != nil {
+				return s.damagedRead("display order", err)
+			}
+			e, err := s.shownAt(m, txn, at)
+			if err != nil {
+				return err
+			}
+			sum.Write(e.Entry.ID[:])
+		}
+		return nil
+	})
+	sum.Sum(h[:0])
+	return h, n, err
+}
+
+// lastShown is the newest entry of a board; nil: there is none. It is kept in memory once read.
+func (s *Store) lastShown(bs *boardState) *Shown {
+	bs.mu.Lock()
+	last, ok := bs.last, bs.lastOK
+	wasMoved := bs.commits
+	bs.mu.Unlock()
+	if ok {
+		return last
+	}
+	var p Page
+	err := s.view(func(m *memory, txn *badger.Txn) error {
+		sc := displayScan{s: s, m: m, txn: txn, board: bs}
+		_, err := sc.down(nil, 1, &p)
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	if len(p.Entries) > 0 {
+		last = &p.Entries[0]
+	}
+	bs.mu.Lock()
+	if bs.commits == wasMoved { // nothing was committed meanwhile
+		bs.last, bs.lastOK = last, true
+	}
+	bs.mu.Unlock()
+	return last
+}
