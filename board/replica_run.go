@@ -1,7 +1,6 @@
 package board
 
 import (
-	"errors"
 	"slices"
 	"time"
 )
@@ -134,7 +133,7 @@ func (r *Replica) pushed(e Pushed) {
 	}
 	p := &piece{log: r.log(b, e.Run.Node), run: e.Run, hashes: e.Run.Hashes(), from: e.From, size: e.Run.Size(), records: n, since: r.now}
 	from := r.peer(e.From)
-	if from.held+n > r.cfg.HoldRecords || t.heldBytes+p.size > r.cfg.HoldBytes {
+	if from.held > 0 && from.held+n > r.cfg.HoldRecords || t.heldBytes+p.size > r.cfg.HoldBytes {
 		r.count("hold_full", n)
 		r.release(from)
 		r.hearHead(p.log, p.head(), e.From)
@@ -181,120 +180,6 @@ func (r *Replica) take(p *piece) {
 	}
 	p.log.pieces = append(p.log.pieces, p)
 	r.feed(p.log)
-}
-
-// verdict is the named answer to a run.
-type verdict int
-
-const (
-	ready     verdict = iota
-	duplicate         // all of it is held
-	gapBefore         // what comes before it is not held
-	forked            // contradicts what is held
-	broken            // no honest node sends it
-	tooMany           // one leaf too many
-)
-
-// judge says what a piece is with respect to what is held: if ready, also which part of it is new.
-func (l *replLog) judge(p *piece) (run *Run, last Hash, v verdict) {
-	h, run := &l.board.holding, p.run
-	end := p.hashes[len(p.hashes)-1]
-	s, held := h.Get(run.Origin)
-	switch {
-	case held && run.First >= s.Lo && run.LastSeq() <= s.Hi:
-		if run.LastSeq() == s.Hi && end != s.HiHash {
-			return nil, end, forked
-		}
-		return nil, end, duplicate
-	case held && run.First >= s.Lo && run.First <= s.Hi+1:
-		return l.judgeForward(p, s)
-	case held && run.First < s.Lo && run.LastSeq()+1 >= s.Lo:
-		return p.upTo(s.LoPrev)
-	case held:
-		return nil, end, gapBefore
-	}
-	if below, ok := l.childOf(run); ok {
-		return p.upTo(below)
-	}
-	if run.First == 1 {
-		return l.judgeFirst(p)
-	}
-	if p.tail && len(h.Stretches(l.node)) == 0 {
-		return run, end, ready
-	}
-	return nil, end, gapBefore
-}
-
-// judgeForward is about a run that goes on after stretch s, or begins within it.
-func (l *replLog) judgeForward(p *piece, s Stretch) (*Run, Hash, verdict) {
-	run, end := p.run, p.hashes[len(p.hashes)-1]
-	before := run.Prev.Hash
-	if k := s.Hi + 1 - run.First; k > 0 {
-		before = p.hashes[k-1]
-	}
-	switch {
-	case before != s.HiHash:
-		return nil, end, forked
-	case len(run.Items[len(run.Items)-1].HeadSig) == 0:
-		return nil, end, broken
-	}
-	return p.part(s.Hi+1, run.LastSeq()), end, ready
-}
-
-// judgeFirst is about a run that begins an epoch.
-func (l *replLog) judgeFirst(p *piece) (*Run, Hash, verdict) {
-	h, run, end := &l.board.holding, p.run, p.hashes[len(p.hashes)-1]
-	switch {
-	case len(run.Items[len(run.Items)-1].HeadSig) == 0:
-		return nil, end, broken
-	case run.Prev == Link{}:
-	case p.tail && len(h.Stretches(l.node)) == 0:
-		return run, end, ready
-	default:
-		parent, ok := h.Get(Origin{l.node, run.Prev.Epoch})
-		if !ok || run.Prev.Seq > parent.Hi || run.Prev.Seq < parent.Lo {
-			return nil, end, gapBefore
-		}
-		if run.Prev.Seq == parent.Hi && run.Prev.Hash != parent.HiHash {
-			return nil, end, forked
-		}
-	}
-	if !h.Admits(l.node, run.Prev) {
-		return nil, end, tooMany
-	}
-	return run, end, ready
-}
-
-// childOf is the link of a held epoch to a record of run that is missing below it (backward catch-up).
-func (l *replLog) childOf(run *Run) (Link, bool) {
-	for _, s := range l.board.holding.Stretches(l.node) {
-		if s.Lo == 1 && s.LoPrev.Epoch == run.Epoch && run.First <= s.LoPrev.Seq && s.LoPrev.Seq <= run.LastSeq() {
-			return s.LoPrev, true
-		}
-	}
-	return Link{}, false
-}
-
-// upTo is the part of a piece that ends with the record that a link names.
-func (p *piece) upTo(l Link) (*Run, Hash, verdict) {
-	if l.Epoch != p.run.Epoch || l.Seq < p.run.First || p.hashes[l.Seq-p.run.First] != l.Hash {
-		return nil, l.Hash, forked
-	}
-	return p.part(p.run.First, l.Seq), l.Hash, ready
-}
-
-// part is the records first..last of a piece's run.
-func (p *piece) part(first, last uint64) *Run {
-	if first == p.run.First && last == p.run.LastSeq() {
-		return p.run
-	}
-	cut := *p.run
-	i, j := first-p.run.First, last+1-p.run.First
-	if i > 0 {
-		cut.First, cut.Prev = first, Link{cut.Epoch, first - 1, p.hashes[i-1]}
-	}
-	cut.Items = p.run.Items[i:j:j]
-	return &cut
 }
 
 // feed hands the store the next piece of a log that it can take, and sorts out those that it never will.
@@ -417,134 +302,5 @@ func (r *Replica) dropPieces(l *replLog, which func(*piece) bool) {
 	})
 	for _, p := range drop {
 		r.settle(p)
-	}
-}
-
-// ingested follows up what the store said of a piece.
-func (r *Replica) ingested(e Ingested) {
-	p := r.outs[e.Token]
-	if p == nil {
-		return
-	}
-	delete(r.outs, e.Token)
-	l := p.log
-	l.out = nil
-	if l.gone {
-		r.settle(p)
-		return
-	}
-	switch err := e.Err; {
-	case err == nil || errors.Is(err, ErrBeyondSeal) || errors.Is(err, ErrClockAhead):
-		r.stored(p)
-	case errors.Is(err, ErrPending), errors.Is(err, ErrUnknownOrigin):
-		r.count("pending", p.records)
-		r.pause(p, r.cfg.PendingEvery)
-		r.askGovernance(r.nearest(p.from, l.board.team), l.board.team)
-	case errors.Is(err, ErrFork):
-		r.discard(p, forked)
-	case errors.Is(err, ErrGap):
-		r.count("store_gap", 1)
-		r.settle(p)
-		if t := p.transfer; t != nil && !t.ended {
-			r.strike(l, t.stream.peer.id)
-			r.cancel(t)
-		}
-	case errors.Is(err, ErrMalformed), errors.Is(err, ErrBadSignature), errors.Is(err, ErrTooLarge), errors.Is(err, ErrOutOfOrder):
-		r.rubbish(p)
-	default:
-		r.count("store_failed", 1)
-		r.pause(p, storePause)
-	}
-	r.feed(l)
-}
-
-func (r *Replica) stored(p *piece) {
-	l, run := p.log, p.run
-	if t := p.transfer; t != nil {
-		t.useful += len(run.Items)
-		t.progress, t.nudged = r.now, false
-		delete(l.avoid, t.stream.peer.id)
-	}
-	r.settle(p)
-	r.raise(l.board, l.node, Stretch{run.Epoch, run.First, run.LastSeq(), p.hashes[0], run.Prev})
-	if !l.board.holding.Counting(run.Origin, run.LastSeq()) {
-		r.count("beyond_seal", len(run.Items))
-	}
-}
-
-// pause puts a piece back and leaves its log alone for a while. Meanwhile its transfer gets no credit.
-func (r *Replica) pause(p *piece, d time.Duration) {
-	l := p.log
-	p.hashes = p.run.Hashes()
-	l.pieces = slices.Insert(l.pieces, 0, p)
-	l.pending, l.pausedUntil = true, r.now.Add(d)
-	r.paused = append(r.paused, l)
-	r.at(l.pausedUntil)
-}
-
-// rubbish leaves the peer that sent a piece which cannot be right: at once where it answered with it, since it should
-// have checked it before it stored it.
-func (r *Replica) rubbish(p *piece) {
-	weight := 1.0
-	if p.transfer != nil {
-		weight = banScore
-		r.strike(p.log, p.from)
-	}
-	r.settle(p)
-	r.blame(p.from, "rubbish", weight)
-}
-
-// resumePaused tries again what waited for the store.
-func (r *Replica) resumePaused() {
-	paused := r.paused
-	r.paused = nil
-	for _, l := range paused {
-		switch {
-		case l.gone || !l.pending:
-		case r.isDue(l.pausedUntil):
-			l.pending = false
-			r.feed(l)
-			r.heat(l, r.now)
-		default:
-			r.paused = append(r.paused, l)
-			r.at(l.pausedUntil)
-		}
-	}
-}
-
-// sweep drops what has waited for too long.
-func (r *Replica) sweep() {
-	if r.isDue(r.sweepAt) {
-		for _, t := range r.teams.all() {
-			for _, b := range t.boards.all() {
-				for _, l := range b.logs.all() {
-					r.sweepLog(l)
-				}
-			}
-		}
-		r.sweepAt = time.Time{}
-	}
-	if r.sweepAt.IsZero() && len(r.teams.keys) > 0 {
-		r.sweepAt = r.now.Add(heldFor / 4)
-	}
-	if !r.sweepAt.IsZero() {
-		r.at(r.sweepAt)
-	}
-}
-
-func (r *Replica) sweepLog(l *replLog) {
-	r.dropPieces(l, func(p *piece) bool {
-		old := p.transfer == nil && !l.pending && r.now.Sub(p.since) > heldFor
-		if old {
-			r.count("hold_expired", p.records)
-		}
-		return old
-	})
-	old := func(x heardHead) bool { return r.now.Sub(x.at) > heardFor }
-	l.heard, l.refused = slices.DeleteFunc(l.heard, old), slices.DeleteFunc(l.refused, old)
-	for n, a := range l.avoid {
-		if r.now.Sub(a.until) > maxAvoid {
-			delete(l.avoid, n)
-		}
 	}
 }

@@ -17,6 +17,9 @@ type BoardStatus struct {
 	Unavailable bool     // every peer that is there was asked in vain for some of it
 }
 
+// disbelief is how often a peer may claim what it does not deliver before Status takes no notice of its claims.
+const disbelief = 3
+
 // Wake is when the next Tick is due; zero: never, unless something else happens first.
 func (r *Replica) Wake() time.Time { return r.next }
 
@@ -94,8 +97,10 @@ func (r *Replica) claims(b *replBoard) (ordered[NodeID, Vector], map[NodeID][]No
 	by := newOrdered[NodeID, map[Epoch]Leaf](compareNodes)
 	claimants := map[NodeID][]NodeID{}
 	note := func(f Leaf, from NodeID) {
-		if l := b.logs.at(f.Node); l != nil && l.isRefused(f, from) {
-			return
+		if l := b.logs.at(f.Node); l != nil {
+			if a := l.avoid[from]; l.isRefused(f, from) || a != nil && a.lies >= disbelief {
+				return
+			}
 		}
 		if by.at(f.Node) == nil {
 			by.put(f.Node, map[Epoch]Leaf{})

@@ -5,31 +5,6 @@ import (
 	"time"
 )
 
-// transfer is a Want that a peer is answering. A log has at most two at a time: one for what is newer, one for older history.
-type transfer struct {
-	id       uint64
-	stream   *stream
-	log      *replLog
-	toward   Point
-	backward bool
-	big      bool
-	claimed  bool // the peer's vector says that it holds what is asked for
-
-	credit   int // bytes that the peer may still send
-	owed     int // bytes of credit to give back
-	queued   int // bytes that are here and not stored
-	pieces   int // runs that are here and not stored
-	bytes    int // received
-	useful   int // records stored
-	progress time.Time
-	waitFrom time.Time
-	waited   time.Duration // time in which it was the peer's turn
-	nudged   bool
-	status   AnswerStatus
-	done     bool // the peer has said all
-	ended    bool
-}
-
 // heardHead is a leaf that somebody named outside of a vector.
 type heardHead struct {
 	leaf Leaf
@@ -40,6 +15,7 @@ type heardHead struct {
 // avoidance of a peer for one log, after it failed there.
 type avoidance struct {
 	strikes int
+	lies    int // strikes for claims without anything behind them
 	until   time.Time
 }
 
@@ -288,7 +264,11 @@ func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, b
 		}
 		b, open := l.openBase(f)
 		n.toward, n.big = Point{b.LoPrev.Epoch, b.LoPrev.Seq}, true
-		return n, open && (f.Base == (Point{}) || !n.toward.before(f.Base))
+		return n, open && !l.begun(b) && (f.Base == (Point{}) || !n.toward.before(f.Base))
+	}
+	if b, open := l.openBase(f); open && l.begun(b) && (!held || f.Seq <= s.Hi) {
+		n.toward = Point{b.LoPrev.Epoch, b.LoPrev.Seq}
+		return n, true
 	}
 	switch {
 	case held:
@@ -306,6 +286,13 @@ func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, b
 // unknown length because it has earlier epochs, or where the peer has not all of it. Governance is read from its start.
 func (r *Replica) newestFirst(l *replLog, f Leaf) bool {
 	return !l.board.governance && (f.Seq > r.cfg.NewestFirst || f.Epoch.N > 1 || f.Base != Point{})
+}
+
+// begun says whether a part of the epoch below b is held: then the rest is filled from that part on, oldest first,
+// since an epoch is held as one stretch.
+func (l *replLog) begun(b Stretch) bool {
+	s, held := l.board.holding.Get(Origin{l.node, b.LoPrev.Epoch})
+	return held && b.Lo == 1 && s.Hi < b.LoPrev.Seq
 }
 
 // openBase is where the held part of the chain below a leaf begins, if not at the start of the log; of the newest
@@ -351,221 +338,4 @@ func (r *Replica) inStep(n NodeID, t *replTeam) bool {
 		}
 	}
 	return g.inStep
-}
-
-// start opens a transfer.
-func (r *Replica) start(l *replLog, o *offer) {
-	r.dropPieces(l, func(p *piece) bool { return p.transfer != nil && p.transfer.ended })
-	s := o.stream
-	s.lastID++
-	t := &transfer{
-		id: s.lastID, stream: s, log: l, toward: o.want.toward, backward: o.want.backward, big: o.want.big, claimed: o.want.claimed,
-		credit: r.cfg.Window, progress: r.now, waitFrom: r.now,
-	}
-	s.transfers.put(t.id, t)
-	l.transfers[side(t.backward)], l.waiting = t, false
-	r.at(r.now.Add(r.cfg.Watchdog / 2))
-	w := Want{
-		Peer: s.peer.id, Governance: s.governance, ID: t.id, Team: l.board.team.id, Board: l.board.id, Node: l.node,
-		Toward: t.toward, Credit: t.credit, Backward: t.backward,
-	}
-	if !t.backward { // backward goes on below what is held: toward says where
-		w.Have = l.board.holding.Have(l.node)
-	}
-	r.do(w)
-}
-
-// reached says whether a transfer's purpose is fulfilled, whoever brought the records.
-func (l *replLog) reached(t *transfer) bool {
-	h, o := &l.board.holding, Origin{l.node, t.toward.Epoch}
-	if !h.Holds(o, t.toward.Seq) {
-		return false
-	}
-	_, open := h.Base(o)
-	return !t.backward || !open
-}
-
-// answered takes in a part of a transfer.
-func (r *Replica) answered(e Answered) {
-	s := r.stream(e.Peer, e.Governance)
-	if s == nil {
-		r.count("answer_ignored", 1)
-		return
-	}
-	s.moved = r.now
-	size := 0
-	if e.Run != nil {
-		size = e.Run.Size()
-	}
-	t := s.transfers.at(e.ID)
-	if t == nil || t.done {
-		r.unasked(s, e, size)
-		return
-	}
-	if e.Run != nil && !r.received(t, e.Run, size) {
-		return
-	}
-	if e.Done || e.Status != AnswerOK {
-		t.done, t.status = true, e.Status
-		r.concluded(t)
-	}
-}
-
-// unasked counts an answer to nothing: late where it was asked for once, else an offence.
-func (r *Replica) unasked(s *stream, e Answered, size int) {
-	if e.ID > 0 && e.ID <= s.lastID {
-		r.count("late_answer", 1)
-		if s.late -= size; s.late >= 0 || size == 0 {
-			return
-		}
-		s.late = 0
-	}
-	r.blame(s.peer.id, "unsolicited", 10)
-}
-
-// received checks a run against what was asked for and takes it in. False: the transfer is over.
-func (r *Replica) received(t *transfer, run *Run, size int) bool {
-	n := t.stream.peer.id
-	if run.Board != t.log.board.id || run.Node != t.log.node {
-		r.cancel(t)
-		r.blame(n, "answer_of_another_log", 25)
-		return false
-	}
-	t.waited += r.now.Sub(t.waitFrom)
-	t.waitFrom = r.now
-	t.bytes += size
-	if t.credit -= size; t.credit < -overCredit {
-		r.cancel(t)
-		r.blame(n, "over_credit", 25)
-		return false
-	}
-	t.queued += size
-	t.pieces++
-	r.take(&piece{
-		log: t.log, run: run, hashes: run.Hashes(), from: n, transfer: t, tail: t.backward,
-		size: size, records: len(run.Items), since: r.now,
-	})
-	return !t.ended
-}
-
-// topUp gives back credit for what was stored, in portions.
-func (r *Replica) topUp(t *transfer, size int) {
-	if t.ended || t.done {
-		return
-	}
-	if t.owed += size; t.owed >= r.cfg.Window/4 || t.credit <= 0 {
-		r.do(SendCredit{t.stream.peer.id, t.stream.governance, t.id, t.owed})
-		t.credit, t.owed = t.credit+t.owed, 0
-	}
-}
-
-// concluded ends a transfer of which all has come and been stored, and judges its outcome.
-func (r *Replica) concluded(t *transfer) {
-	if !t.done || t.pieces > 0 || t.ended {
-		return
-	}
-	n, l := t.stream.peer.id, t.log
-	switch t.status {
-	case AnswerOK:
-		if t.useful == 0 && !l.reached(t) {
-			r.strike(l, n)
-			if t.claimed {
-				r.blame(n, "empty_answer", 5)
-			}
-		}
-	case AnswerNotMember:
-		if v := t.stream.views.at(l.board.team.id); v != nil {
-			v.refused = r.now.Add(askEvery)
-		}
-		r.count("answer_not_member", 1)
-	case AnswerBusy:
-		l.avoid[n] = &avoidance{until: r.now.Add(r.jitter(time.Second))}
-		r.count("answer_busy", 1)
-	default:
-		r.count("answer_not_held", 1)
-		r.strike(l, n)
-	}
-	r.endTransfer(t)
-}
-
-// strike notes that a peer failed for a log: it is left alone there for a while, longer each time.
-func (r *Replica) strike(l *replLog, n NodeID) {
-	a := l.avoid[n]
-	if a == nil {
-		a = &avoidance{}
-		l.avoid[n] = a
-	}
-	a.strikes++
-	a.until = r.now.Add(min(maxAvoid, 5*time.Second<<min(a.strikes-1, 10)))
-	l.unavailable[n] = true
-}
-
-// cancel ends a transfer from this side.
-func (r *Replica) cancel(t *transfer) {
-	if t.ended {
-		return
-	}
-	if !t.done {
-		r.do(SendCancel{t.stream.peer.id, t.stream.governance, t.id})
-		t.stream.late += max(t.credit, 0) + overCredit
-	}
-	r.endTransfer(t)
-}
-
-// endTransfer frees a transfer's place. What it has brought is still stored.
-func (r *Replica) endTransfer(t *transfer) {
-	if t.ended {
-		return
-	}
-	t.ended = true
-	t.stream.transfers.drop(t.id)
-	if d := side(t.backward); t.log.transfers[d] == t {
-		t.log.transfers[d] = nil
-	}
-	r.freed = true
-	r.heat(t.log, r.now)
-}
-
-// watch ends transfers of a peer that make no progress.
-func (r *Replica) watch(p *peer) {
-	for _, s := range p.streams {
-		if s == nil {
-			continue
-		}
-		for _, t := range s.transfers.all() {
-			r.watchTransfer(s, t)
-		}
-	}
-	r.release(p)
-}
-
-func (r *Replica) watchTransfer(s *stream, t *transfer) {
-	if t.done || t.queued > 0 {
-		r.at(r.now.Add(r.cfg.Watchdog / 2)) // it is the store's turn, not the peer's
-		return
-	}
-	since := t.progress
-	dead := since.Add(r.cfg.Watchdog)
-	if s.moved.After(since) {
-		dead = earlier(s.moved.Add(r.cfg.Watchdog), since.Add(starveTimes*r.cfg.Watchdog))
-	}
-	waited := t.waited + r.now.Sub(t.waitFrom)
-	slow := waited > slowAfter && t.bytes > 0 && float64(t.bytes) < slowRate*waited.Seconds() && s.transfers.len() == 1
-	switch {
-	case r.isDue(dead), slow:
-		r.count("watchdog", 1)
-		r.strike(t.log, s.peer.id)
-		r.cancel(t)
-		r.blame(s.peer.id, "no_progress", 5)
-		return
-	case !t.nudged && r.isDue(since.Add(r.cfg.Watchdog/2)):
-		// Should the two ends ever disagree about credit, this sets it right again.
-		t.nudged = true
-		r.do(SendCredit{s.peer.id, s.governance, t.id, r.cfg.Window})
-		t.credit += r.cfg.Window
-	}
-	if !t.nudged {
-		dead = earlier(dead, since.Add(r.cfg.Watchdog/2))
-	}
-	r.at(dead)
 }

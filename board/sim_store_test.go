@@ -27,7 +27,11 @@ type simRec struct {
 	entry *Entry
 	rec   Record
 	hash  Hash
+	sig   bool // the node's signature of this head is kept
 }
+
+// keptHeads is at which seqs signatures of heads are kept besides that of the last record.
+const keptHeads = 8
 
 func (e *simEpoch) hi() uint64 { return e.lo + uint64(len(e.recs)) - 1 }
 
@@ -132,13 +136,13 @@ func (s *simStore) append(b ID, e *Entry) Position {
 	if x := s.recs[b][s.self][epoch]; x != nil {
 		last := x.recs[len(x.recs)-1]
 		rec.Seq, rec.Prev = x.hi()+1, Link{epoch, x.hi(), last.hash}
-		x.recs = append(x.recs, simRec{e, rec, rec.Hash()})
+		x.recs = append(x.recs, simRec{e, rec, rec.Hash(), false})
 	} else {
 		if len(leaves) > 0 {
 			l := leaves[len(leaves)-1]
 			rec.Prev = Link{l.Epoch, l.Seq, l.Hash}
 		}
-		s.put(b, s.self, epoch, &simEpoch{1, []simRec{{e, rec, rec.Hash()}}})
+		s.put(b, s.self, epoch, &simEpoch{1, []simRec{{e, rec, rec.Hash(), false}}})
 	}
 	return rec.Position()
 }
@@ -187,7 +191,8 @@ func (s *simStore) ingest(run *Run, tail bool) error {
 func simRecs(run *Run, hs []Hash) (out []simRec) {
 	prev := run.Prev.Hash
 	for i := range run.Items {
-		out = append(out, simRec{run.Items[i].Entry, run.Record(i, prev), hs[i]})
+		sig := len(run.Items[i].HeadSig) == 64 && (i == len(run.Items)-1 || (run.First+uint64(i))%keptHeads == 0)
+		out = append(out, simRec{run.Items[i].Entry, run.Record(i, prev), hs[i], sig})
 		prev = hs[i]
 	}
 	return out
@@ -205,6 +210,9 @@ func (s *simStore) extend(x *simEpoch, run *Run, hs []Hash, signed bool) error {
 		case held == nil && !signed:
 			return ErrBadSignature
 		case held == nil:
+			if x.hi()%keptHeads != 0 {
+				x.recs[len(x.recs)-1].sig = false
+			}
 			x.recs = append(x.recs, r)
 		}
 	}
@@ -230,18 +238,46 @@ func (s *simStore) prepend(run *Run, hs []Hash) {
 	s.put(run.Board, run.Node, run.Epoch, &simEpoch{run.First, rs})
 }
 
-// run reads records first..last of an epoch, as a store answers a want.
-func (s *simStore) run(b ID, o Origin, first, last uint64) *Run {
+// run reads records from first on, to the last signed head up to last or else the next one after it; the node's own log
+// is signed wherever it is wanted. exact: just first..last, signed or not.
+func (s *simStore) run(b ID, o Origin, first, last uint64, exact bool) *Run {
 	x := s.recs[b][o.Node][o.Epoch]
 	if x.at(first) == nil || x.at(last) == nil {
 		return nil
 	}
-	r := &Run{Board: b, Origin: o, First: first, Prev: x.at(first).rec.Prev}
-	for seq := first; seq <= last; seq++ {
-		r.Items = append(r.Items, Item{Entry: x.at(seq).entry, Received: x.at(seq).rec.Received})
+	if o.Node == s.self {
+		x.at(last).sig = true
 	}
-	r.Items[len(r.Items)-1].HeadSig = make([]byte, 64)
+	end := last
+	for !exact && !x.at(end).sig && end > first {
+		end--
+	}
+	for !exact && !x.at(end).sig {
+		if end++; x.at(end) == nil {
+			return nil
+		}
+	}
+	r := &Run{Board: b, Origin: o, First: first, Prev: x.at(first).rec.Prev}
+	for seq := first; seq <= end; seq++ {
+		it := Item{Entry: x.at(seq).entry, Received: x.at(seq).rec.Received}
+		if x.at(seq).sig {
+			it.HeadSig = make([]byte, 64)
+		}
+		r.Items = append(r.Items, it)
+	}
 	return r
+}
+
+// signed is the first seq from last on whose head is signed.
+func (s *simStore) signed(b ID, o Origin, last uint64) uint64 {
+	x := s.recs[b][o.Node][o.Epoch]
+	if o.Node == s.self {
+		x.at(last).sig = true
+	}
+	for x.at(last) != nil && !x.at(last).sig {
+		last++
+	}
+	return last
 }
 
 // seals are the highest seqs that are sealed.

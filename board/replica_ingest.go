@@ -1,0 +1,137 @@
+package board
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// ingested follows up what the store said of a piece.
+func (r *Replica) ingested(e Ingested) {
+	p := r.outs[e.Token]
+	if p == nil {
+		return
+	}
+	delete(r.outs, e.Token)
+	l := p.log
+	l.out = nil
+	if l.gone {
+		r.settle(p)
+		return
+	}
+	switch err := e.Err; {
+	case err == nil || errors.Is(err, ErrBeyondSeal) || errors.Is(err, ErrClockAhead):
+		r.stored(p)
+	case errors.Is(err, ErrPending), errors.Is(err, ErrUnknownOrigin):
+		r.count("pending", p.records)
+		r.pause(p, r.cfg.PendingEvery)
+		r.askGovernance(r.nearest(p.from, l.board.team), l.board.team)
+	case errors.Is(err, ErrFork):
+		r.discard(p, forked)
+	case errors.Is(err, ErrGap):
+		r.count("store_gap", 1)
+		r.settle(p)
+		if t := p.transfer; t != nil && !t.ended {
+			r.strike(l, t.stream.peer.id)
+			r.cancel(t)
+		}
+	case errors.Is(err, ErrMalformed), errors.Is(err, ErrBadSignature), errors.Is(err, ErrTooLarge), errors.Is(err, ErrOutOfOrder):
+		r.rubbish(p)
+	default:
+		r.count("store_failed", 1)
+		r.pause(p, storePause)
+	}
+	r.feed(l)
+}
+
+func (r *Replica) stored(p *piece) {
+	l, run := p.log, p.run
+	if t := p.transfer; t != nil {
+		t.useful += len(run.Items)
+		t.progress, t.nudged = r.now, false
+		delete(l.avoid, t.stream.peer.id)
+	}
+	r.settle(p)
+	r.raise(l.board, l.node, Stretch{run.Epoch, run.First, run.LastSeq(), p.hashes[0], run.Prev})
+	if !l.board.holding.Counting(run.Origin, run.LastSeq()) {
+		r.count("beyond_seal", len(run.Items))
+	}
+}
+
+// pause puts a piece back and leaves its log alone for a while. Meanwhile its transfer gets no credit.
+func (r *Replica) pause(p *piece, d time.Duration) {
+	l := p.log
+	p.hashes = p.run.Hashes()
+	l.pieces = slices.Insert(l.pieces, 0, p)
+	l.pending, l.pausedUntil = true, r.now.Add(d)
+	r.paused = append(r.paused, l)
+	r.at(l.pausedUntil)
+}
+
+// rubbish leaves the peer that sent a piece which cannot be right: at once where it answered with it, since it should
+// have checked it before it stored it.
+func (r *Replica) rubbish(p *piece) {
+	weight := 1.0
+	if p.transfer != nil {
+		weight = banScore
+		p.transfer.useful++ // judged here
+		r.strike(p.log, p.from)
+	}
+	r.settle(p)
+	r.blame(p.from, "rubbish", weight)
+}
+
+// resumePaused tries again what waited for the store.
+func (r *Replica) resumePaused() {
+	paused := r.paused
+	r.paused = nil
+	for _, l := range paused {
+		switch {
+		case l.gone || !l.pending:
+		case r.isDue(l.pausedUntil):
+			l.pending = false
+			r.feed(l)
+			r.heat(l, r.now)
+		default:
+			r.paused = append(r.paused, l)
+			r.at(l.pausedUntil)
+		}
+	}
+}
+
+// sweep drops what has waited for too long.
+func (r *Replica) sweep() {
+	if r.isDue(r.sweepAt) {
+		for _, t := range r.teams.all() {
+			for _, b := range t.boards.all() {
+				for _, l := range b.logs.all() {
+					r.sweepLog(l)
+				}
+			}
+		}
+		r.sweepAt = time.Time{}
+	}
+	if r.sweepAt.IsZero() && len(r.teams.keys) > 0 {
+		r.sweepAt = r.now.Add(heldFor / 4)
+	}
+	if !r.sweepAt.IsZero() {
+		r.at(r.sweepAt)
+	}
+}
+
+func (r *Replica) sweepLog(l *replLog) {
+	r.dropPieces(l, func(p *piece) bool {
+		old := p.transfer == nil && !l.pending && r.now.Sub(p.since) > heldFor
+		if old {
+			r.count("hold_expired", p.records)
+		}
+		return old
+	})
+	old := func(x heardHead) bool { return r.now.Sub(x.at) > heardFor }
+	l.heard, l.refused = slices.DeleteFunc(l.heard, old), slices.DeleteFunc(l.refused, old)
+	for n, a := range l.avoid {
+		if r.now.Sub(a.until) > maxAvoid {
+			delete(l.avoid, n)
+		}
+	}
+}
