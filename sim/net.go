@@ -47,6 +47,7 @@ type Net struct {
 	links    map[[2]Host]Link    // directed; guarded by mu
 	cut      map[[2]Host]bool    // directed; guarded by mu
 	hosts    map[netip.Addr]Host // guarded by mu
+	silent   map[Host]bool       // guarded by mu
 	counts   Counts              // guarded by mu
 }
 
@@ -57,7 +58,7 @@ type Counts struct{ Sent, Lost, Cut, Duplicated int }
 func NewNet(tb testing.TB, seed uint64) *Net {
 	n := &Net{
 		rnd: rand.New(rand.NewPCG(seed, 0)), fallback: DefaultLink,
-		links: map[[2]Host]Link{}, cut: map[[2]Host]bool{}, hosts: map[netip.Addr]Host{},
+		links: map[[2]Host]Link{}, cut: map[[2]Host]bool{}, hosts: map[netip.Addr]Host{}, silent: map[Host]bool{},
 	}
 	n.sim = &simnet.Simnet{LatencyFunc: n.latency, Logger: slog.New(slog.DiscardHandler)}
 	n.sim.Start()
@@ -111,6 +112,13 @@ func (n *Net) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.cut)
+}
+
+// silence drops all that a host sends.
+func (n *Net) silence(h Host, on bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.silent[h] = on
 }
 
 // Counts is what was done to packets so far.
@@ -197,7 +205,7 @@ func (n *Net) fate(from Host, to net.Addr) int {
 	defer n.mu.Unlock()
 	n.counts.Sent++
 	h := n.hostOf(to)
-	if n.cut[[2]Host{from, h}] {
+	if n.cut[[2]Host{from, h}] || n.silent[from] {
 		n.counts.Cut++
 		return 0
 	}

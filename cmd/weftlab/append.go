@@ -128,7 +128,7 @@ func (b *appendBench) stored(ctx context.Context, l *lab, writers int, d time.Du
 		return loadResult{}, err
 	}
 	defer os.RemoveAll(dir)
-	f, err := openFixture(ctx, dir, 0)
+	f, err := openFixture(ctx, dir)
 	if err != nil {
 		return loadResult{}, err
 	}

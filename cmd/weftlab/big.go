@@ -28,7 +28,7 @@ func (l *lab) openBig(ctx context.Context, entries uint64) (f *fixture, slow boa
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, slow, fmt.Errorf("couldn't make the folder of the large board: %w", err)
 	}
-	if f, err = openFixture(ctx, dir, 0, reader.User); err != nil {
+	if f, err = openFixture(ctx, dir, reader.User); err != nil {
 		return nil, slow, err
 	}
 	defer func() {

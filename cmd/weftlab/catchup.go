@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"runtime/pprof"
@@ -66,11 +67,10 @@ func (p *peerNode) invite(ctx context.Context) (*weftv1.InviteLink, error) {
 	}
 	var nonce [16]byte
 	var key [32]byte
-	now := time.Now()
-	for i := range 8 {
-		nonce[i], key[i] = byte(now.UnixNano()>>(8*i)), byte(now.UnixNano()>>(8*i))
-	}
-	o, err := team.NewInvite(st, p.id, team.Member, p.node.Public(), 10, uint64(now.Add(time.Hour).UnixMilli()), nonce, key)
+	rand.Read(nonce[:])
+	rand.Read(key[:])
+	expires := uint64(time.Now().Add(time.Hour).UnixMilli())
+	o, err := team.NewInvite(st, p.id, team.Member, p.node.Public(), 10, expires, nonce, key)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (b *catchupBench) once(ctx context.Context, l *lab, entries int, posting bo
 
 // fresh is a node of another person, with nothing but its keys.
 func (b *catchupBench) fresh(ctx context.Context, dir string) (*peerNode, error) {
-	f, err := emptyFixture(ctx, dir, 2)
+	f, err := emptyFixture(ctx, dir, "bob")
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func (b *catchupBench) beside(ctx context.Context, l *lab, from, to *peerNode, l
 		busy chan []time.Duration
 	}{{who: "the node that gives", node: from}, {who: "the node that takes", node: to}}
 	for i := range both {
-		t, err := both[i].node.found(ctx, "busy", byte(time.Now().UnixNano()))
+		t, err := both[i].node.found(ctx, "busy")
 		if err != nil {
 			return err
 		}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"weft/board"
+	"weft/daemon"
 	"weft/sim/words"
 	"weft/store"
 	"weft/team"
@@ -15,7 +17,7 @@ import (
 // textSize is how long the posts of all benches are, in bytes of English text.
 const textSize = 200
 
-// fixture is a store with one team, made from fixed seeds so that a run can go on with what another one left.
+// fixture is the store of a node with one team.
 type fixture struct {
 	store *store.Store
 	node  board.Key
@@ -35,16 +37,16 @@ func seed(what string, n byte) (s [32]byte) {
 	return s
 }
 
-// person is the n-th person and their node.
+// person is the n-th person that needs no folder, and their node.
 func person(n byte) (node board.Key, id team.Identity, err error) {
 	node = board.NewKey(seed("node", n))
 	id, err = team.NewUser(fmt.Sprintf("person %d", n), board.NewKey(seed("recovery", n)), board.NewKey(seed("device", n)), node, [16]byte{n})
 	return node, id, err
 }
 
-// emptyFixture opens or makes the store in dir/store of person n.
-func emptyFixture(ctx context.Context, dir string, n byte, users ...board.UserID) (*fixture, error) {
-	node, id, err := person(n)
+// emptyFixture opens or makes the store and the keys in dir, which is a folder that a daemon can run in.
+func emptyFixture(ctx context.Context, dir, name string, users ...board.UserID) (*fixture, error) {
+	node, id, err := daemon.LoadIdentity(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +57,9 @@ func emptyFixture(ctx context.Context, dir string, n byte, users ...board.UserID
 	return &fixture{store: s, node: node, id: id}, nil
 }
 
-// openFixture is emptyFixture with a team, which the person founds if there is none.
-func openFixture(ctx context.Context, dir string, n byte, users ...board.UserID) (*fixture, error) {
-	f, err := emptyFixture(ctx, dir, n, users...)
+// openFixture is emptyFixture with a team, which its person founds if there is none.
+func openFixture(ctx context.Context, dir string, users ...board.UserID) (*fixture, error) {
+	f, err := emptyFixture(ctx, dir, "ann", users...)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func openFixture(ctx context.Context, dir string, n byte, users ...board.UserID)
 		f.team, f.board = teams[0], board.GeneralID(teams[0])
 		return f, nil
 	}
-	if f.team, err = f.found(ctx, "crew", n); err != nil {
+	if f.team, err = f.found(ctx, "crew"); err != nil {
 		f.store.Close()
 		return nil, err
 	}
@@ -74,8 +76,10 @@ func openFixture(ctx context.Context, dir string, n byte, users ...board.UserID)
 }
 
 // found founds a team of the fixture's person.
-func (f *fixture) found(ctx context.Context, name string, nonce byte) (board.TeamID, error) {
-	id, objects, err := team.NewTeam(f.id, name, nil, [16]byte{nonce, 1})
+func (f *fixture) found(ctx context.Context, name string) (board.TeamID, error) {
+	var nonce [16]byte
+	rand.Read(nonce[:])
+	id, objects, err := team.NewTeam(f.id, name, nil, nonce)
 	if err != nil {
 		return id, err
 	}

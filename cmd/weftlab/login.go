@@ -33,7 +33,7 @@ func (b *loginBench) run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	f, err := openFixture(ctx, dir, 0, reader.User)
+	f, err := openFixture(ctx, dir, reader.User)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (b *loginBench) fill(ctx context.Context, l *lab, f *fixture, reader board.
 	}
 	l.say("making %d boards (once)", loginTeams*loginBoards)
 	for n := len(f.store.Teams()); n < loginTeams; n++ {
-		if _, err := f.found(ctx, fmt.Sprintf("team %d", n), byte(n)+100); err != nil {
+		if _, err := f.found(ctx, fmt.Sprintf("team %d", n)); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ func (b *startBench) run(ctx context.Context, l *lab) error {
 	dir := filepath.Join(l.data, fmt.Sprintf("board-%d", bigBoard))
 	for range max(l.runs, 3) {
 		start := time.Now()
-		n, err := l.startNode(ctx, dir, "person 0")
+		n, err := l.startNode(ctx, dir, "ann")
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,109 @@
+package mutants
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var runMutants = flag.Bool("run-mutants", false, "build weft with each bug and run the tests that ought to notice")
+
+// bug is one known way to break a promise.
+type bug struct {
+	name     string
+	file     string // below the module's root
+	old, new string // old stands once in the file
+	tests    string // -run
+	packages []string
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// mutate is the file with the bug in it.
+func (b bug) mutate(t *testing.T) string {
+	t.Helper()
+	src, err := os.ReadFile(filepath.Join(root(t), b.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(src), b.old); n != 1 {
+		t.Fatalf("%s holds what %q changes %d times instead of once: adapt the bug to the source", b.file, b.name, n)
+	}
+	return strings.Replace(string(src), b.old, b.new, 1)
+}
+
+// A bug that no longer fits the source would prove nothing.
+func TestEachBugFitsTheSource(t *testing.T) {
+	for _, b := range bugs {
+		t.Run(b.name, func(t *testing.T) { b.mutate(t) })
+	}
+}
+
+func TestEachBugIsCaught(t *testing.T) {
+	if !*runMutants {
+		return // minutes of building and testing: make mutants
+	}
+	for _, b := range bugs {
+		t.Run(b.name, func(t *testing.T) {
+			out, err := b.test(t)
+			if err == nil {
+				t.Fatalf("not caught: the tests pass with this bug")
+			}
+			if strings.Contains(out, "[build failed]") || !strings.Contains(out, "--- FAIL") && !strings.Contains(out, "panic: ") {
+				t.Fatalf("nothing failed as it should: %v\n%s", err, out)
+			}
+			t.Logf("caught: %s", firstFailure(out))
+		})
+	}
+}
+
+// test runs the bug's tests over a source with the bug in it.
+func (b bug) test(t *testing.T) (string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	mutated, overlay := filepath.Join(dir, "mutated.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(mutated, []byte(b.mutate(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root(t), b.file): mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=4m", "-overlay", overlay, "-run", b.tests}, b.packages...)...)
+	cmd.Dir = root(t)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// firstFailure is the line that says what was found.
+func firstFailure(out string) string {
+	var last string
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, "promises broken") || strings.Contains(line, "_test.go:") {
+			return line
+		}
+		if strings.HasPrefix(line, "--- FAIL") {
+			last = line
+		}
+	}
+	return last
+}

@@ -1,0 +1,273 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weft/board"
+	"weft/sim/check"
+	"weft/store"
+	"weft/team"
+
+	weftv1 "weft/api/weft/v1"
+)
+
+// World is a set of nodes on one network, and the checker that watches them. Its methods are called by the test's
+// goroutine, inside a synctest bubble.
+type World struct {
+	T     testing.TB
+	Net   *Net
+	Check *check.Checker
+
+	seed    uint64
+	nodes   []*Node
+	team    board.TeamID
+	founder *Node
+	invites int
+}
+
+// NewWorld is an empty world whose choices follow seed.
+func NewWorld(tb testing.TB, seed uint64) *World {
+	return &World{T: tb, Net: NewNet(tb, seed), Check: check.New(), seed: seed}
+}
+
+// Nodes that were ever started, in that order.
+func (w *World) Nodes() []*Node { return w.nodes }
+
+// Team that Found made.
+func (w *World) Team() board.TeamID { return w.team }
+
+// General is the team's first board.
+func (w *World) General() board.ID { return board.GeneralID(w.team) }
+
+// wait returns when every other goroutine of the bubble waits for time, network or a nudge.
+func (w *World) wait() { synctest.Wait() }
+
+// Pass lets virtual time pass.
+func (w *World) Pass(d time.Duration) { time.Sleep(d) }
+
+// Crew starts n nodes called a, b, c, … in one team that a founds and the others join by link.
+func (w *World) Crew(n int, o NodeOptions) []*Node {
+	w.T.Helper()
+	for i := range n {
+		node := w.Start(string(rune('a'+i)), o)
+		if i == 0 {
+			w.Found(node)
+		} else {
+			w.Join(node)
+		}
+	}
+	return w.nodes
+}
+
+// Found makes node n's user the founder of the world's team.
+func (w *World) Found(n *Node) {
+	w.T.Helper()
+	ctx := w.T.Context()
+	id, objects, err := team.NewTeam(n.id, "crew", nil, [16]byte{7})
+	if err == nil {
+		err = n.store.AdoptTeam(ctx, id, objects[0])
+	}
+	for _, o := range objects {
+		if err == nil {
+			_, err = n.store.AppendObject(ctx, id, o)
+		}
+	}
+	if err != nil {
+		w.T.Fatalf("couldn't found the team: %v", err)
+	}
+	w.team, w.founder = id, n
+}
+
+// Board makes a further board, at the founder's node.
+func (w *World) Board(name string) board.ID {
+	w.T.Helper()
+	st, _ := w.founder.store.Team(w.team)
+	o, err := team.NewBoard(st, w.founder.id, name, [16]byte{8})
+	if err == nil {
+		_, err = w.founder.store.AppendObject(w.T.Context(), w.team, o)
+	}
+	if err != nil {
+		w.T.Fatalf("couldn't make board %s: %v", name, err)
+	}
+	return board.OperationBoardID(o.Raw)
+}
+
+// Invite is a link to the team for one use, made at its founder's node.
+func (w *World) Invite() *weftv1.InviteLink {
+	w.T.Helper()
+	w.invites++
+	f := w.founder
+	seed := w.key("invite", fmt.Sprint(w.invites)).Seed()
+	st, ok := f.store.Team(w.team)
+	if !ok {
+		w.T.Fatal("the founder doesn't know the team")
+	}
+	o, err := team.NewInvite(st, f.id, team.Member, f.key.Public(), 1, uint64(f.Now().Add(24*time.Hour).UnixMilli()), [16]byte{byte(w.invites), byte(w.invites >> 8)}, seed)
+	if err == nil {
+		_, err = f.store.AppendObject(w.T.Context(), w.team, o)
+	}
+	var link *weftv1.InviteLink
+	if err == nil {
+		st, _ = f.store.Team(w.team)
+		link, err = team.NewLink(st, f.id, o, seed, []string{f.peerAddress()})
+	}
+	if err != nil {
+		w.T.Fatalf("couldn't invite: %v", err)
+	}
+	return link
+}
+
+// Join lets a node join the team by a link of its own. It is given a minute of virtual time.
+func (w *World) Join(n *Node) {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
+	defer cancel()
+	if _, err := n.mesh.Join(ctx, w.Invite()); err != nil {
+		w.T.Fatalf("node %s couldn't join: %v", n.Name, err)
+	}
+}
+
+// Post writes count entries at a node, one after the other, and tells the checker of each. It returns the last receipt.
+func (n *Node) Post(b board.ID, count int) (last store.Receipt) {
+	n.world.T.Helper()
+	for range count {
+		n.posted++
+		p := n.nextPost(b)
+		n.world.Check.Attempt(p)
+		rs, err := n.store.Append(n.world.T.Context(), []store.Draft{{
+			Team: n.world.team, Board: b, Author: n.id.User, Device: n.id.Device, Kind: board.KindPost,
+			Body: []byte(p.Text), ClientMsgID: p.MsgID,
+		}})
+		if err != nil {
+			var quota store.ErrQuota
+			if errors.As(err, &quota) || errors.Is(err, store.ErrBusy) {
+				n.world.Check.Refused(p, n.Name, "quota")
+				continue
+			}
+			n.world.T.Errorf("node %s couldn't post: %v", n.Name, err)
+			return last
+		}
+		last = rs[0]
+		n.world.Check.Acked(p, check.Ack{Node: n.Name, Entry: last.Entry.String(), Origin: origin(last.Position.Origin()), Seq: last.Position.Seq})
+	}
+	return last
+}
+
+func (n *Node) nextPost(b board.ID) check.Post {
+	return check.Post{
+		Board: b.String(), Author: n.id.User.String(), MsgID: fmt.Sprintf("%s-%d", n.Name, n.posted),
+		Text: fmt.Sprintf("post %d of %s", n.posted, n.Name), Sender: n.Name, Seq: n.posted,
+	}
+}
+
+func origin(o board.Origin) string {
+	return fmt.Sprintf("%s/%d-%x", o.Node, o.Epoch.N, o.Epoch.R)
+}
+
+// running nodes.
+func (w *World) running() []*Node {
+	return slices.DeleteFunc(slices.Clone(w.nodes), func(n *Node) bool { return !n.Running() })
+}
+
+// inStep says whether all running nodes hold the same, and if not, who differs.
+func (w *World) inStep() (bool, string) {
+	nodes := w.running()
+	var first string
+	for i, n := range nodes {
+		var vs []board.BoardVector
+		for _, info := range n.store.Boards(w.team) {
+			vs = append(vs, board.BoardVector{Board: info.ID, Vector: n.store.Vector(info.ID)})
+		}
+		d := board.TeamDigest(vs)
+		if i == 0 {
+			first = d.String()
+		} else if d.String() != first {
+			return false, w.difference()
+		}
+	}
+	return true, ""
+}
+
+// difference is how many records each running node holds of each board.
+func (w *World) difference() string {
+	var b strings.Builder
+	for _, n := range w.running() {
+		fmt.Fprintf(&b, "\n  %s:", n.Name)
+		for _, info := range n.store.Boards(w.team) {
+			fmt.Fprintf(&b, " %s %d records, %d shown, %d leaves;", info.Name, info.Records, info.Entries, len(n.store.Vector(info.ID)))
+		}
+	}
+	return b.String()
+}
+
+// Settle lets time pass until all running nodes hold the same, at most for limit, then looks at everything that they
+// show and has the checker judge it. It returns how long it took.
+func (w *World) Settle(limit time.Duration) time.Duration {
+	w.T.Helper()
+	start := time.Now()
+	for {
+		w.wait()
+		same, differ := w.inStep()
+		if same {
+			break
+		}
+		if time.Since(start) >= limit {
+			w.T.Fatalf("after %v of a whole network the nodes still differ:%s", limit, differ)
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	took := time.Since(start)
+	w.Pass(2 * time.Second) // readers are nudged and catch up
+	w.wait()
+	var names []string
+	for _, n := range w.running() {
+		n.Observe()
+		n.complete()
+		names = append(names, n.Name)
+	}
+	w.Check.Settle(names...)
+	w.Judge()
+	return took
+}
+
+// Judge fails the test if the checker found anything.
+func (w *World) Judge() {
+	w.T.Helper()
+	if err := w.Check.Err(); err != nil {
+		w.T.Fatalf("seed %d: %v", w.seed, err)
+	}
+}
+
+// MarkRead marks everything that the node shows of a board as read by its user.
+func (n *Node) MarkRead(b board.ID) {
+	n.world.T.Helper()
+	if _, err := n.store.MarkAll(n.world.T.Context(), n.id.User, b); err != nil {
+		n.world.T.Errorf("node %s couldn't mark: %v", n.Name, err)
+	}
+}
+
+// Everybody posts count entries at each of the nodes that run, taking turns.
+func (w *World) Everybody(b board.ID, count int) {
+	w.T.Helper()
+	for range count {
+		for _, n := range w.running() {
+			n.Post(b, 1)
+		}
+		w.Pass(20 * time.Millisecond)
+	}
+}
+
+// Hosts of nodes, for Net.Partition.
+func Hosts(nodes ...*Node) (hs []Host) {
+	for _, n := range nodes {
+		hs = append(hs, n.Host)
+	}
+	return hs
+}
