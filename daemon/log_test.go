@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"log/slog"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -43,4 +48,69 @@ func TestOneTextCannotFillTheLog(t *testing.T) {
 	if out.Len() > 2*maxLogText {
 		t.Errorf("one line has %d bytes", out.Len())
 	}
+}
+
+// TestEveryAttributeThatIsLoggedMayBe reads the sources of the parts: an attribute that isn't on the list would hide its
+// value, and whoever adds one to the list thinks about what it can hold.
+func TestEveryAttributeThatIsLoggedMayBe(t *testing.T) {
+	levels := map[string]int{"Debug": 1, "Info": 1, "Warn": 1, "Error": 1, "DebugContext": 2, "InfoContext": 2, "WarnContext": 2, "ErrorContext": 2, "With": 0}
+	found := 0
+	for _, dir := range []string{"../store", "../p2p", "../rpc", "../client", "."} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				method, ok := call.Fun.(*ast.SelectorExpr)
+				first, known := levels[""], false
+				if ok {
+					first, known = levels[method.Sel.Name]
+				}
+				if !known || !strings.HasSuffix(strings.ToLower(receiver(method.X)), "log") {
+					return true
+				}
+				for i := first; i < len(call.Args); i += 2 {
+					key, ok := call.Args[i].(*ast.BasicLit)
+					if !ok {
+						continue
+					}
+					found++
+					if k, _ := strconv.Unquote(key.Value); !loggedKeys[k] {
+						t.Errorf("%s logs %q, which isn't on the list in daemon/log.go", path, k)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d attributes were found", found)
+	}
+}
+
+// receiver is the last name of what a method is called on: log of m.o.Log.
+func receiver(x ast.Expr) string {
+	switch x := x.(type) {
+	case *ast.Ident:
+		return x.Name
+	case *ast.SelectorExpr:
+		return x.Sel.Name
+	case *ast.CallExpr: // log.With(…).Info
+		if s, ok := x.Fun.(*ast.SelectorExpr); ok {
+			return receiver(s.X)
+		}
+	}
+	return ""
 }
