@@ -68,6 +68,7 @@ type stream struct {
 	moved      time.Time // when bytes last came
 	late       int       // bytes that may still come for transfers that were cancelled
 	views      ordered[TeamID, *view]
+	missed     map[TeamID]bool // teams of which a vector came before the peer was known to belong to them
 }
 
 type originKey struct {
@@ -84,6 +85,7 @@ type orphans struct {
 // Sizes and times that nobody needs to change.
 const (
 	maxPeerLeaves = 32768            // leaves kept of what one peer says of one team: 256 nodes in 64 boards, twice
+	maxMissed     = 1024             // teams that a peer spoke of too early; as many as a node may be in
 	maxUnknown    = 512              // origins of governance that no charter names (yet); a team has 256 nodes
 	wholeAtOnce   = 64               // a vector of so few leaves is sent at once, without trying a digest first
 	reRecordRate  = 50               // records of one origin and second (docs/limits.md)

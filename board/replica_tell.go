@@ -36,6 +36,10 @@ func (r *Replica) meet(s *stream, t *replTeam) {
 	case talks && v == nil:
 		v = &view{team: t, vectors: newOrdered[ID, Vector](compareBoards), changed: newOrdered[ID, map[NodeID]bool](compareBoards)}
 		s.views.put(t.id, v)
+		if s.missed[t.id] { // it won't say it again by itself
+			delete(s.missed, t.id)
+			r.ask(s, v, true)
+		}
 		if t.leaves(s.governance) <= wholeAtOnce {
 			v.whole, v.pending = true, true
 			r.at(r.now)
@@ -197,6 +201,12 @@ func (r *Replica) peerVector(e PeerVector) {
 	s, v := r.viewOf(e.Peer, e.Governance, e.Team)
 	if v == nil {
 		r.count("vector_ignored", 1)
+		if s := r.stream(e.Peer, e.Governance); s != nil && len(s.missed) < maxMissed {
+			if s.missed == nil {
+				s.missed = map[TeamID]bool{}
+			}
+			s.missed[e.Team] = true
+		}
 		return
 	}
 	if !e.Whole && len(e.Boards) == 0 && !e.Digest.IsZero() {

@@ -46,6 +46,7 @@ type frameReader struct {
 	buf     []byte
 	idle    time.Duration
 	minRate int
+	bytes   int    // of the frame that was read last
 	moving  func() // called now and then while a slow frame comes in; may be nil
 }
 
@@ -111,6 +112,7 @@ func (f *frameReader) next() ([]byte, error) {
 		have += step
 	}
 	out := f.buf
+	f.bytes = len(out)
 	if cap(f.buf) > 4*frameStep { // don't keep a rare large frame's memory
 		f.buf = nil
 	}

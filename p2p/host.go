@@ -159,6 +159,10 @@ type ports interface {
 // listen opens the listeners. An address of the defaults that can't be had is logged; one that was asked for is an error.
 func listen(h host.Host, asked []string, kept ports, log *slog.Logger) error {
 	addrs, must := asked, true
+	already := h.Network().ListenAddresses() // by an option of whoever made the Mesh
+	if len(addrs) == 0 && len(already) > 0 {
+		return nil
+	}
 	if len(addrs) == 0 {
 		addrs, must = defaultListen, false
 	}
@@ -167,6 +171,9 @@ func listen(h host.Host, asked []string, kept ports, log *slog.Logger) error {
 		a, err := ma.NewMultiaddr(text)
 		if err != nil {
 			return fmt.Errorf("couldn't read listen address %q (expected one like /ip4/0.0.0.0/udp/4001/quic-v1): %w", text, err)
+		}
+		if containsAddr(already, a) {
+			continue
 		}
 		port, err := listenOn(h, a, chosen, kept, log)
 		switch {

@@ -10,7 +10,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"google.golang.org/protobuf/proto"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -268,7 +267,7 @@ func (k *link) read(r *frameReader) error {
 			return err
 		}
 		k.m.stats.frames.WithLabelValues("in", kindOf(f)).Inc()
-		k.m.stats.bytes.WithLabelValues("in").Add(float64(proto.Size(f)))
+		k.m.stats.bytes.WithLabelValues("in").Add(float64(r.bytes))
 		if err := k.take(f); err != nil {
 			return err
 		}

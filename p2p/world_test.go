@@ -318,3 +318,13 @@ func boardsOf(n *testNode, id board.TeamID) (out []board.ID) {
 	}
 	return out
 }
+
+// copyFolder copies a stopped node's folder.
+func copyFolder(t testing.TB, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
