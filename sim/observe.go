@@ -193,11 +193,11 @@ func (r *boardReader) wait() {
 	}
 }
 
-// complete tells the checker that the reader ought to have been shown everything.
-func (n *Node) complete() {
+// complete tells the checker that the reader ought to have been shown everything that these nodes have.
+func (n *Node) complete(nodes []string) {
 	for _, info := range n.store.Boards(n.world.team) {
 		if !info.Governance {
-			n.reader.reader.Complete(info.ID.String())
+			n.reader.reader.Complete(info.ID.String(), nodes...)
 		}
 	}
 }

@@ -229,8 +229,10 @@ func (w *World) Settle(limit time.Duration) time.Duration {
 	var names []string
 	for _, n := range w.running() {
 		n.Observe()
-		n.complete()
 		names = append(names, n.Name)
+	}
+	for _, n := range w.running() {
+		n.complete(names)
 	}
 	w.Check.Settle(names...)
 	w.Judge()

@@ -86,20 +86,20 @@ func TestEachViolationIsFound(t *testing.T) {
 		{"acked and missing elsewhere in the end", "I1", "never got", func(w *world) {
 			w.List("a", board, w.Now(), w.seen)
 			w.List("b", board, w.Now(), w.seen[:2])
-			w.Settle("b")
+			w.Settle("a", "b")
 		}},
 		{"acked and missing everywhere in the end", "I1", "does not show it", func(w *world) {
 			w.lists(w.seen[:2]...)
 			w.Settle("a", "b")
 		}},
-		{"settled without a list", "I1", "was not asked", func(w *world) { w.Settle("c") }},
+		{"settled without a list", "I1", "was not asked", func(w *world) { w.Settle("a") }},
 		{"settled with a list from before the last post", "I1", "before its last post", func(w *world) {
 			at := w.Now()
 			p := check.Post{Board: board, Author: "ann", MsgID: "m4", Text: "text 4"}
 			w.Attempt(p)
 			w.Acked(p, check.Ack{Node: "a", Entry: "e4"})
-			w.List("b", board, at, w.seen)
-			w.Settle("b")
+			w.List("a", board, at, w.seen)
+			w.Settle("a")
 		}},
 		{"a reader that was never shown a post", "I1", "never shown", func(w *world) {
 			w.reader.Saw(board, w.seen[0])
@@ -274,6 +274,21 @@ func TestRollback(t *testing.T) {
 	w.Settle("a", "b")
 	if w.Err() == nil {
 		t.Fatal("4 was seen by b and must not be gone")
+	}
+}
+
+// What only a node knew that is away cannot be asked of the others; when it is back, it can.
+func TestAPostThatOnlyAnAbsentNodeHolds(t *testing.T) {
+	w := newWorld()
+	w.List("b", board, w.Now(), nil)
+	w.Settle("b")
+	if err := w.Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.List("a", board, w.Now(), w.seen)
+	w.Settle("a", "b")
+	if w.Err() == nil {
+		t.Fatal("a is back and b still lacks everything")
 	}
 }
 

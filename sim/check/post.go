@@ -1,5 +1,7 @@
 package check
 
+import "slices"
+
 // Post is what somebody asked a node to write. (Board, Author, MsgID) names it: a retry at another node is the same Post.
 type Post struct {
 	Board, Author string
@@ -130,17 +132,21 @@ func (c *Checker) name(p *post, entry string) {
 	c.byEntry[p.Board+"/"+entry] = p
 }
 
-// mustSurvive says whether p may not be missing in the end: some node that acknowledged it still vouches for it, or
-// some node other than those that were rolled back has shown it. Called with mu held.
-func (c *Checker) mustSurvive(p *post) bool {
+// mustSurvive says whether p may not be missing in the end: one of the nodes that are there vouches for it, having
+// acknowledged it (and not been rolled back since), or having shown it (and never been rolled back). Without names: any
+// node. Called with mu held.
+func (c *Checker) mustSurvive(p *post, nodes ...string) bool {
 	if p.ackedAt == 0 {
 		return false
 	}
-	if len(p.acks) > 0 {
-		return true
+	there := func(n string) bool { return len(nodes) == 0 || slices.Contains(nodes, n) }
+	for n := range p.acks {
+		if there(n) {
+			return true
+		}
 	}
 	for n := range p.seenBy {
-		if _, back := c.restored[n]; !back {
+		if _, back := c.restored[n]; !back && there(n) {
 			return true
 		}
 	}

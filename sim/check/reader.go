@@ -90,15 +90,15 @@ func (r *Reader) Hid(board, entry string) {
 }
 
 // Complete tells that the reader has been shown all there is of a board, from its beginning: each acknowledged post that
-// must survive has to be among it.
-func (r *Reader) Complete(board string) {
+// one of these nodes vouches for (none named: any node) has to be among it.
+func (r *Reader) Complete(board string, nodes ...string) {
 	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tick++
 	v := r.view(board)
 	for _, p := range c.posts {
-		if p.Board == board && c.mustSurvive(p) && !v.posts[p] {
+		if p.Board == board && c.mustSurvive(p, nodes...) && !v.posts[p] {
 			c.missed++
 			c.violate("I1", "%s was never shown %q of %s in %s, which was acknowledged", r.name, p.MsgID, p.Author, board)
 		}

@@ -6,7 +6,8 @@ import (
 )
 
 // Settle is called in the end, when the network is whole and every node has had the time to catch up, after a List of
-// each board at each of these nodes: now all of them must show the same, with all that was acknowledged in it.
+// each board at each of these nodes: now all of them must show the same, with all in it that was acknowledged and that one
+// of these nodes vouches for. What only a node acknowledged that is not there cannot be asked for.
 func (c *Checker) Settle(nodes ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -23,7 +24,7 @@ func (c *Checker) Settle(nodes ...string) {
 			if i > 0 {
 				c.sameAs(place{nodes[0], board}, place{n, board})
 			}
-			c.whole(place{n, board})
+			c.whole(place{n, board}, nodes)
 		}
 	}
 	for k, n := range c.counted {
@@ -34,13 +35,13 @@ func (c *Checker) Settle(nodes ...string) {
 }
 
 // whole checks that a node shows what was acknowledged anywhere. Called with mu held.
-func (c *Checker) whole(at place) {
+func (c *Checker) whole(at place, nodes []string) {
 	l := c.lists[at]
 	for _, p := range c.posts {
 		if p.Board != at.board {
 			continue
 		}
-		must := c.mustSurvive(p)
+		must := c.mustSurvive(p, nodes...)
 		switch {
 		case !must:
 		case l == nil:
