@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"syscall"
 	"time"
@@ -103,7 +104,7 @@ func passing(err error) bool {
 		return true
 	}
 	// The connection broke while the answer was read.
-	return !connect.IsWireError(err) && e.Code == connect.CodeUnknown
+	return !connect.IsWireError(err) && (e.Code == connect.CodeUnknown || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
 }
 
 // exhausted is how long the node asks to wait, if waiting helps.

@@ -120,6 +120,7 @@ func documented(t *testing.T) (*rpctest.Rig, map[string]string) {
 	r.Mesh.SetStatus(
 		[]*weftv1.Peer{{NodeId: "12D3KooW", Addresses: []string{"/ip4/192.0.2.2/udp/4001/quic-v1"}, Connected: true, Direction: "outbound", RttUs: 900, Teams: []string{"crew"}, LastSeenMs: 1, Users: []string{"bob"}}},
 		[]*weftv1.BoardSync{{BoardId: board.GeneralID(id).String(), Behind: 12, From: []string{"12D3KooW"}, Entries: 840}}, time.UnixMilli(1))
+	r.Mesh.SetCopies(func(board.ID, board.Position) (int, int) { return 0, 1 })
 	invite, err := r.Client.Teams.CreateInvite(t.Context(), connect.NewRequest(&weftv1.CreateInviteRequest{Team: "crew"}))
 	if err != nil {
 		t.Fatal(err)
@@ -231,8 +232,12 @@ func differences(at string, want, got any) (out []string) {
 		if !ok || len(g) == 0 && len(w) > 0 {
 			return []string{at + " is no list, or empty"}
 		}
-		if len(w) > 0 {
-			out = differences(at+"[0]", w[0], g[0])
+		for i := range w {
+			for j := range g {
+				if out = differences(fmt.Sprintf("%s[%d]", at, j), w[i], g[j]); len(out) == 0 {
+					break
+				}
+			}
 		}
 	default:
 		if fmt.Sprintf("%T", want) != fmt.Sprintf("%T", got) {

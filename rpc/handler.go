@@ -105,8 +105,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, serviceNames...)...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options...))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options...))
-	mux.Handle("/", unknownMethod(options))
-	return limitBody(plainStreams(procedures(), mux)), nil
+	return limitBody(unknownMethods(options, plainStreams(procedures(), mux))), nil
 }
 
 var serviceNames = []string{
@@ -128,15 +127,20 @@ func procedures() map[string]bool {
 	return out
 }
 
-// unknownMethod answers what no service answers.
-func unknownMethod(options []connect.HandlerOption) http.Handler {
+// unknownMethods answers what no service answers; the rest goes to next.
+func unknownMethods(options []connect.HandlerOption, next http.Handler) http.Handler {
 	writer := connect.NewErrorWriter(options...)
+	known := procedures()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || !writer.IsSupported(r) {
+		_, ours := known[r.URL.Path]
+		switch {
+		case ours, strings.HasPrefix(r.URL.Path, "/grpc."):
+			next.ServeHTTP(w, r)
+		case r.Method == http.MethodPost && writer.IsSupported(r):
+			//nolint:errcheck // the caller has gone
+			writer.Write(w, r, wireError(refuse(reasonUnimplemented, "couldn't find the method %s", shorten(strings.TrimPrefix(r.URL.Path, "/")))))
+		default:
 			http.Error(w, "this is the API of a weft node; see docs/API.md", http.StatusNotFound)
-			return
 		}
-		//nolint:errcheck // the caller has gone
-		writer.Write(w, r, wireError(refuse(reasonUnimplemented, "couldn't find the method %s", strings.TrimPrefix(r.URL.Path, "/"))))
 	})
 }

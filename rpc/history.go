@@ -50,9 +50,10 @@ func (s *boardService) History(ctx context.Context, req *connect.Request[weftv1.
 
 func pageQuery(b board.ID, m *weftv1.HistoryRequest) (q store.PageQuery, err error) {
 	q.Limit = int(m.Limit)
-	switch {
-	case m.Limit == 0:
+	if m.Limit == 0 {
 		q.Limit = defaultPage
+	}
+	switch {
 	case m.Limit > maxPage:
 		return q, refuse(reasonTooMany, "couldn't read %d entries in one page: at most %d", m.Limit, maxPage).hint("go on with the tokens before and after")
 	case m.Before != "" && m.After != "":
@@ -81,7 +82,7 @@ func (s *service) atLeast(ctx context.Context, b board.ID, token string, timeout
 	defer cancel()
 	wait := waitFor(timeoutMs, defaultReadWait, maxReadWait)
 	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline)-answerMargin)
+		wait = min(wait, beforeDeadline(time.Until(deadline)))
 	}
 	timed, done := context.WithTimeout(ctx, wait)
 	defer done()

@@ -57,9 +57,11 @@ type lineWriter struct {
 	left int    // bytes of payload to come
 	last bool   // the envelope under way is the last
 	end  []byte // payload of the last
+	said bool   // the header is written
 }
 
 func (w *lineWriter) WriteHeader(status int) {
+	w.said = true
 	if status == http.StatusOK {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 	}
@@ -67,6 +69,9 @@ func (w *lineWriter) WriteHeader(status int) {
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
+	if !w.said {
+		w.WriteHeader(http.StatusOK)
+	}
 	size := len(p)
 	for len(p) > 0 {
 		if w.left == 0 {
@@ -116,6 +121,9 @@ func (w *lineWriter) line(piece []byte, whole bool) error {
 
 // Flush sends what was written.
 func (w *lineWriter) Flush() {
+	if !w.said {
+		w.WriteHeader(http.StatusOK)
+	}
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}

@@ -21,8 +21,6 @@ const (
 	maxPosts       = 1000
 	defaultRepWait = 30 * time.Second
 	maxRepWait     = 10 * time.Minute
-	// answerMargin is kept of a caller's deadline, so that the answer arrives within it.
-	answerMargin = 20 * time.Millisecond
 )
 
 // States of a post.

@@ -18,7 +18,7 @@ func (s *boardService) awaitReplicas(ctx context.Context, m *weftv1.PostRequest,
 	defer cancel()
 	wait := waitFor(m.TimeoutMs, defaultRepWait, maxRepWait)
 	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline)-answerMargin)
+		wait = min(wait, beforeDeadline(time.Until(deadline)))
 	}
 	timed, done := context.WithTimeout(ctx, wait)
 	defer done()

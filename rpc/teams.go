@@ -241,3 +241,7 @@ func waitFor(ms uint64, usual, most time.Duration) time.Duration {
 	}
 	return time.Duration(ms) * time.Millisecond
 }
+
+// beforeDeadline is how long to wait where a caller has so much time left: an eighth of it, a second at most, is kept
+// for the answer.
+func beforeDeadline(left time.Duration) time.Duration { return left - min(left/8, time.Second) }

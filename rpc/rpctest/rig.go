@@ -96,8 +96,12 @@ func (r *Rig) start() {
 	r.Registry = prometheus.NewRegistry()
 	h, err := rpc.NewHandler(rpc.Options{
 		Store: st, Mesh: r.Mesh, Identity: r.Identity, Node: r.Node.Public(), Version: "test", Now: r.Now, Registerer: r.Registry, Log: r.Log,
-		Info:            func() *weftv1.GetInfoResponse { return &weftv1.GetInfoResponse{Socket: r.Socket, Dir: r.Dir} },
-		Doctor:          func(context.Context) []*weftv1.DoctorCheck { return []*weftv1.DoctorCheck{{Name: "disk", Level: "ok"}} },
+		Info: func() *weftv1.GetInfoResponse {
+			return &weftv1.GetInfoResponse{Socket: r.Socket, Dir: r.Dir, Listen: []string{"/ip4/192.0.2.1/udp/4001/quic-v1"}, Peers: 1, UptimeMs: 1}
+		},
+		Doctor: func(context.Context) []*weftv1.DoctorCheck {
+			return []*weftv1.DoctorCheck{{Name: "disk", Level: "ok", Found: "1 GiB free"}}
+		},
 		TakeRecoveryKey: r.Words,
 	})
 	if err != nil {
