@@ -148,11 +148,9 @@ func (g *group) moveShown(b *boardState, old judged, js []judged, rep int) error
 	var others []byte
 	if rep >= 0 {
 		now = js[rep]
-		if now.header.Kind.Counts() {
-			for _, j := range js {
-				if j.pos != now.pos && j.order.ID == now.order.ID {
-					others = appendPosition(others, j.pos)
-				}
+		for _, j := range js {
+			if j.pos != now.pos && j.order.ID == now.order.ID {
+				others = appendPosition(others, j.pos)
 			}
 		}
 	}
