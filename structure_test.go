@@ -1,4 +1,5 @@
-// Package weft holds no code: the rules of the house are tested here. See ARCHITECTURE.md.
+// The rules of the house, as tests.
+
 package weft
 
 import (
