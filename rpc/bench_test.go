@@ -69,3 +69,27 @@ func BenchmarkGetInfo(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkLogin is what a client asks first: the boards of 16 teams, 1,000 in all, with unread counts and last entries.
+func BenchmarkLogin(b *testing.B) {
+	r := rpctest.Start(b)
+	for i := range 16 {
+		name := fmt.Sprintf("team %d", i)
+		r.Team(b, name)
+		for j := range 62 {
+			board := fmt.Sprintf("board %d", j)
+			if _, err := r.Client.Boards.CreateBoard(b.Context(), connect.NewRequest(&weftv1.CreateBoardRequest{Team: name, Name: board})); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := r.Client.Boards.Post(b.Context(), connect.NewRequest(&weftv1.PostRequest{Team: name, Board: board, Posts: []*weftv1.NewPost{{Text: words}}})); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for b.Loop() {
+		res, err := r.Client.Boards.ListBoards(b.Context(), connect.NewRequest(&weftv1.ListBoardsRequest{WithLast: true}))
+		if err != nil || len(res.Msg.Boards) != 16*63 {
+			b.Fatal(err)
+		}
+	}
+}

@@ -59,14 +59,17 @@ func text(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// wireBoard describes a board of the node's user.
-func (s *service) wireBoard(p place) *weftv1.Board {
+// wireBoard describes a board of the node's user, with its newest entry if wanted.
+func (s *service) wireBoard(p place, withLast bool) *weftv1.Board {
 	out := &weftv1.Board{
 		BoardId: p.id.String(), TeamId: p.state.ID().String(), Team: p.state.Name(), Name: p.name,
 		Vector: s.Store.Vector(p.id).Token(),
 	}
 	if info, ok := s.Store.Board(p.id); ok {
 		out.Entries = info.Entries
+		if withLast && info.Last != nil {
+			out.Last = s.wireEntry(p.state, info.Last, weftv1.EntryView_ENTRY_VIEW_FIELDS)
+		}
 	}
 	if n, err := s.Store.Unread(s.Identity.User, p.id); err == nil {
 		out.Unread = n

@@ -93,8 +93,8 @@ func NewHandler(o Options) (http.Handler, error) {
 	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams)}
 	options := append(codecs(),
 		connect.WithInterceptors(obs),
-		connect.WithReadMaxBytes(MaxRequest),
-		connect.WithCompressMinBytes(math.MaxInt), // the socket is faster than gzip; requests may come compressed
+		connect.WithReadMaxBytes(MaxRequest+envelopeSize), // of what was compressed; see limitBody
+		connect.WithCompressMinBytes(math.MaxInt),         // the socket is faster than gzip; requests may come compressed
 	)
 	mux := http.NewServeMux()
 	mux.Handle(weftv1connect.NewNodeServiceHandler(&nodeService{s}, options...))

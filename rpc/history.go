@@ -157,12 +157,7 @@ func (s *boardService) ListBoards(_ context.Context, req *connect.Request[weftv1
 	res := &weftv1.ListBoardsResponse{}
 	for _, st := range states {
 		for _, b := range st.Boards() {
-			p := place{st, b.ID, b.Name}
-			w := s.wireBoard(p)
-			if info, ok := s.Store.Board(b.ID); ok && req.Msg.WithLast && info.Last != nil {
-				w.Last = s.wireEntry(st, info.Last, weftv1.EntryView_ENTRY_VIEW_FIELDS)
-			}
-			res.Boards = append(res.Boards, w)
+			res.Boards = append(res.Boards, s.wireBoard(place{st, b.ID, b.Name}, req.Msg.WithLast))
 		}
 	}
 	return connect.NewResponse(res), nil

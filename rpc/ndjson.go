@@ -21,7 +21,7 @@ const (
 // JSON object a line (application/x-ndjson). A stream that fails ends with a line {"error": …}.
 func plainStreams(streaming map[string]bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || !streaming[r.URL.Path] || !isJSON(r.Header.Get("Content-Type")) {
+		if r.Method != http.MethodPost || !streaming[r.URL.Path] || !isJSON(r.Header.Get("Content-Type")) || r.Header.Get("Content-Encoding") != "" {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -33,7 +33,6 @@ func plainStreams(streaming map[string]bool, next http.Handler) http.Handler {
 		}
 		r = r.Clone(r.Context())
 		r.Header.Set("Content-Type", "application/connect+json")
-		r.Header.Del("Content-Encoding")
 		r.Header.Del("Accept-Encoding")
 		r.ContentLength = int64(envelopeSize + len(body))
 		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(envelope(len(body))), bytes.NewReader(body)))

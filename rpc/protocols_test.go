@@ -144,6 +144,26 @@ func TestRequestsThatCannotBeReadGetTypedErrors(t *testing.T) {
 	}
 }
 
+func TestRequestsOverTheLimitAreRefusedByEveryProtocol(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	m := &weftv1.PostRequest{Team: "crew", Posts: []*weftv1.NewPost{{Text: strings.Repeat("x", rpc.MaxRequest)}}}
+	for name, c := range map[string]weftv1connect.BoardServiceClient{
+		"connect":  r.Boards(r.HTTP()),
+		"grpc":     weftv1connect.NewBoardServiceClient(r.HTTP2(), "http://weft", connect.WithGRPC()),
+		"grpc-web": weftv1connect.NewBoardServiceClient(r.HTTP(), "http://weft", connect.WithGRPCWeb()),
+	} {
+		_, err := c.Post(t.Context(), connect.NewRequest(m))
+		if connect.CodeOf(err) != connect.CodeInvalidArgument || detail(t, err).Reason != "TOO_LARGE" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	bomb := weftv1connect.NewBoardServiceClient(r.HTTP(), "http://weft", connect.WithSendGzip())
+	if _, err := bomb.Post(t.Context(), connect.NewRequest(m)); connect.CodeOf(err) != connect.CodeResourceExhausted {
+		t.Errorf("a small body that unpacks to more: %v", err)
+	}
+}
+
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	r := rpctest.Start(t)
 	r.Team(t, "crew")

@@ -37,7 +37,7 @@ func (c *session) snapshot(ctx context.Context, last uint32, send func(*weftv1.S
 }
 
 func (c *session) snapshotBoard(ctx context.Context, out *batcher, p place, last int) error {
-	b := c.wireBoard(p)
+	b := c.wireBoard(p, false)
 	if err := out.add(boardEvent(b), 256+len(b.Vector)); err != nil || last == 0 {
 		return err
 	}

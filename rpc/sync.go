@@ -18,6 +18,7 @@ const (
 	maxBatchEvents  = 256
 	maxBatchBytes   = 256 << 10
 	maxSnapshotLast = 1000
+	firstBatch      = 32 // changes; it grows while they are small, so that a reading never holds much more than a batch
 )
 
 type syncService struct{ *service }
@@ -119,7 +120,7 @@ func (s *service) newSession(m *weftv1.SyncRequest) (*session, error) {
 		return nil, refuse(reasonTooMany, "couldn't send the last %d entries of each board: at most %d", m.Last, maxSnapshotLast).hint("read older ones by History")
 	}
 	out := &session{
-		service: s, view: m.View, limit: maxBatchEvents,
+		service: s, view: m.View, limit: firstBatch,
 		filter: store.Filter{User: s.Identity.User}, shown: map[board.ID]board.Vector{},
 	}
 	if len(m.Teams) > 0 {
@@ -172,7 +173,9 @@ func (c *session) next(ctx context.Context) (batch *weftv1.SyncResponse, caughtU
 		return c.next(ctx)
 	}
 	caughtUp = after.Arrival >= end.Arrival
-	c.limit = min(2*c.limit, maxBatchEvents)
+	if 2*size <= maxBatchBytes {
+		c.limit = min(2*c.limit, maxBatchEvents)
+	}
 	batch = &weftv1.SyncResponse{}
 	for i := range changes {
 		c.add(batch, &changes[i])
@@ -234,7 +237,7 @@ func (c *session) event(ch *store.Change) *weftv1.SyncEvent {
 		if b, ok := st.Board(ch.Board); ok {
 			name = b.Name
 		}
-		return boardEvent(c.wireBoard(place{st, ch.Board, name}))
+		return boardEvent(c.wireBoard(place{st, ch.Board, name}, false))
 	case store.TeamChanged:
 		if !known {
 			return &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Team{Team: &weftv1.TeamChanged{Team: &weftv1.Team{TeamId: teamID}, Gone: !ok}}}

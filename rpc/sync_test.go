@@ -261,6 +261,30 @@ func TestSignedViewForwardsBytesAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestEntryIsEncodedOnceOnItsWayToAnotherNodesClient(t *testing.T) {
+	a, id, bob := withBob(t)
+	b := rpctest.Start(t, func(b *rpctest.Rig) { b.Node, b.Identity = rpctest.Key(t.Name()+"/bobs node"), bob })
+	b.Copy(t, a, id)
+	w := watch(t, b, &weftv1.SyncRequest{View: weftv1.EntryView_ENTRY_VIEW_SIGNED})
+	w.untilLive()
+	encoded := board.HeadersEncoded()
+	a.Post(t, "crew", "from a to b")
+	b.Copy(t, a, id)
+	for n := 0; n == 0; {
+		for _, ev := range w.batch() {
+			if s := ev.GetShown(); s != nil {
+				if m, err := client.Decode(s.Entry); err != nil || m.Text != "from a to b" {
+					t.Fatalf("%v %v", m, err)
+				}
+				n++
+			}
+		}
+	}
+	if n := board.HeadersEncoded() - encoded; n != 1 {
+		t.Errorf("the header was encoded %d times", n)
+	}
+}
+
 func TestCursorsThatDoNotFitAreRefusedWithAWayBack(t *testing.T) {
 	r, say := chatter(t, 3)
 	w := watch(t, r, &weftv1.SyncRequest{})

@@ -79,7 +79,7 @@ func (s *teamService) GetTeam(_ context.Context, req *connect.Request[weftv1.Get
 		}
 	}
 	for _, b := range st.Boards() {
-		res.Boards = append(res.Boards, s.wireBoard(place{st, b.ID, b.Name}))
+		res.Boards = append(res.Boards, s.wireBoard(place{st, b.ID, b.Name}, false))
 	}
 	for _, i := range st.Invites() {
 		res.Invites = append(res.Invites, &weftv1.InviteInfo{
