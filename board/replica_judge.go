@@ -52,7 +52,10 @@ func (l *replLog) judgeForward(p *piece, s Stretch) (*Run, Hash, verdict) {
 	switch {
 	case before != s.HiHash:
 		return nil, end, forked
-	case len(run.Items[len(run.Items)-1].HeadSig) == 0:
+	case len(run.Items[len(run.Items)-1].HeadSig) > 0:
+	case p.transfer != nil && p.transfer.backward:
+		return nil, end, gapBefore // what it was to join is held in another way by now
+	default:
 		return nil, end, broken
 	}
 	return p.part(s.Hi+1, run.LastSeq()), end, ready

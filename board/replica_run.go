@@ -226,6 +226,8 @@ func (r *Replica) answeredApart(l *replLog, t *transfer) {
 	r.cancel(t)
 	if !open {
 		r.strike(l, n)
+	}
+	if !l.open() {
 		r.blame(n, "answer_gap", 5)
 	}
 }

@@ -9,6 +9,10 @@ import (
 // asked begins to answer a want, as p2p does.
 func (n *simNode) asked(from NodeID, e Want) {
 	k := simServe{from, e.Governance, e.ID}
+	if !slices.Contains(n.known, from) && !(e.Governance && slices.Contains(n.via, from)) {
+		n.answer(k, AnswerNotMember, nil, true)
+		return
+	}
 	rows, joined := n.store.holding(e.Board).Path(e.Node, e.Have, e.Toward)
 	if len(rows) == 0 && !joined || !joined && !e.Backward {
 		n.answer(k, AnswerNotHeld, nil, true)

@@ -16,11 +16,12 @@ import (
 // To accept what it says now: go test -run TestTranscripts -rewrite
 //
 //	start [self=me] [newest-first=N] [hold=N]   a Replica of team with nodes me, ann, bob, cid and board general
+//	nodes NAME …                       the team's nodes are now these
 //	log NAME 1/10 2/5@1/8 [fork=1/4]   NAME's log: 10 records in epoch 1, then epoch 2 that seals 1/8;
 //	                                   fork: a second content from there on, named NAME' below
 //	up PEER | down PEER                both streams
 //	vector PEER [governance] [delta] NAME:1/10 …
-//	held NAME 1/1..10
+//	held NAME 1/1..10 | lost NAME 1/1..5
 //	head PEER NAME 1/10
 //	push PEER NAME 1/1..3 [future]
 //	answer PEER ID NAME 1/1..3 [done] [STATUS] [governance]
@@ -92,6 +93,18 @@ func (s *transcript) command(w []string) error {
 		return s.start(flag)
 	case "log":
 		return s.log(w[1], w[2:], flag)
+	case "nodes":
+		var nodes []NodeID
+		for _, name := range w[1:] {
+			nodes = append(nodes, s.node(name))
+		}
+		s.step(TeamChanged{Team: s.team, Nodes: nodes, Boards: []ID{s.general()}})
+	case "lost":
+		run, err := s.run(w[1], w[2], board)
+		if err != nil {
+			return err
+		}
+		s.step(Lost{s.team, board, run.Node, Stretch{run.Epoch, run.First, run.LastSeq(), run.Hashes()[len(run.Items)-1], run.Prev}})
 	case "up", "down":
 		for _, g := range []bool{true, false} {
 			if w[0] == "up" {
