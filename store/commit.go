@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"weft/board"
 )
 
@@ -48,6 +46,11 @@ func (s *Store) submit(done <-chan struct{}, t task) error {
 func (s *Store) commitLoop() {
 	defer close(s.committed)
 	for {
+		if t := s.next; t != nil {
+			s.next = nil
+			s.commitFrom(t)
+			continue
+		}
 		if s.pendingRejudge() {
 			select {
 			case t, ok := <-s.queue:
@@ -105,13 +108,17 @@ func (s *Store) commitGroup(tasks []task) []task {
 			kept = append(kept, tasks[i])
 		}
 	}
-	for first > 0 && !g.full() {
+	for first > 0 && !g.full() && !alone(tasks[0]) {
 		var t task
 		select {
 		case t = <-s.queue:
 		default:
 		}
 		if t == nil {
+			break
+		}
+		if alone(t) {
+			s.next = t
 			break
 		}
 		if err := t.prepare(g); errors.Is(err, errAbort) {
@@ -142,6 +149,12 @@ func (s *Store) beginGroup() {
 	s.claimsMu.Lock()
 	clear(s.writing)
 	s.claimsMu.Unlock()
+}
+
+// alone says whether a task wants a group for itself.
+func alone(t task) bool {
+	_, ok := t.(*userTask)
+	return ok
 }
 
 // retryAlone tries tasks one by one after their group was thrown away, so that only the one at fault fails.
@@ -177,13 +190,7 @@ func (s *Store) write(g *group, tasks []task) {
 	start := time.Now()
 	err := s.fault("commit")
 	if err == nil {
-		err = g.txn.Commit()
-	}
-	if err == nil {
-		err = s.fault("committed")
-	}
-	if err == nil {
-		g.apply()
+		err = s.commitAt(g.txn, g.apply)
 	}
 	if g.flips {
 		s.flips.Unlock()
@@ -313,16 +320,4 @@ func (s *Store) fault(point string) error {
 		return nil
 	}
 	return s.opts.fault(point)
-}
-
-// view reads the committed state. Safe while the database is being opened again.
-func (s *Store) view(f func(m *memory, txn *badger.Txn) error) error {
-	s.dbMu.RLock()
-	defer s.dbMu.RUnlock()
-	if s.db == nil {
-		return ErrClosed
-	}
-	txn := s.db.NewTransaction(false)
-	defer txn.Discard()
-	return f(s.memory(), txn)
 }

@@ -77,7 +77,7 @@ type markDelta struct {
 
 func (s *Store) newGroup() *group {
 	return &group{
-		s: s, m: s.memory(), txn: s.db.NewTransaction(true),
+		s: s, m: s.memory(), txn: s.db.NewTransactionAt(s.snaps.last(), true),
 		byLog: map[*logState]*logDelta{}, touched: map[*boardState]struct{}{}, devices: map[deviceKey]*device{},
 		teams: map[*teamState]bool{}, newShown: map[*boardState]*Shown{}, lost: map[*boardState]bool{},
 		orphaned: map[*logState][]uint64{}, restored: map[*logState][]uint64{},

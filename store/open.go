@@ -36,7 +36,7 @@ func (s *Store) openFirst() error {
 	if err != nil {
 		return err
 	}
-	s.db = db
+	s.setDB(db)
 	if err := s.load(); err != nil {
 		db.Close()
 		return err
@@ -117,7 +117,7 @@ func (s *Store) openBadger() (db *badger.DB, err error) {
 	o.ChecksumVerificationMode = options.OnBlockRead
 	o.NumGoroutines = 2
 	o.Logger = badgerLog{s.opts.Log}
-	db, err = badger.Open(o)
+	db, err = badger.OpenManaged(o)
 	switch {
 	case err == nil:
 		return db, nil
@@ -154,7 +154,7 @@ func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
 // makeStore writes what a new store begins with.
 func (s *Store) makeStore() error {
 	s.opts.Random(s.id[:])
-	txn := s.db.NewTransaction(true)
+	txn := s.db.NewTransactionAt(s.snaps.last(), true)
 	defer txn.Discard()
 	for name, content := range map[string][]byte{"format": binary.BigEndian.AppendUint32(nil, format), "id": s.id[:]} {
 		k := storeKey(name)
@@ -162,7 +162,7 @@ func (s *Store) makeStore() error {
 			return fmt.Errorf("couldn't make store: %w", err)
 		}
 	}
-	if err := txn.Commit(); err != nil {
+	if err := s.commitAt(txn, func() {}); err != nil {
 		return fmt.Errorf("couldn't make store: %w", err)
 	}
 	return nil
@@ -176,7 +176,9 @@ func (s *Store) reopen() error {
 		s.db = nil
 	}
 	db, err := s.openBadger()
-	s.db = db
+	if err == nil {
+		s.setDB(db)
+	}
 	s.dbMu.Unlock()
 	if err != nil {
 		return err
@@ -192,6 +194,15 @@ func (s *Store) reopen() error {
 	s.again.ch = make(chan struct{})
 	s.again.mu.Unlock()
 	return nil
+}
+
+// setDB begins to use a database; the caller holds dbMu, or is alone.
+func (s *Store) setDB(db *badger.DB) {
+	s.db = db
+	s.snaps.mu.Lock()
+	s.snaps.ts, s.snaps.active = db.MaxVersion(), map[uint64]int{}
+	s.snaps.mu.Unlock()
+	db.SetDiscardTs(db.MaxVersion())
 }
 
 // closeQuietly closes a database that may be broken.

@@ -80,6 +80,12 @@ func (l *logState) stretchOf() (st, claimed board.Stretch) {
 func (s *Store) positionOf(txn *badger.Txn, l *logState, seq uint64) (board.Position, error) {
 	st, _ := l.stretchOf()
 	h, bad, err := chainHash(txn, l, st, seq)
+	if errors.Is(err, errDecode) { // what the stretch says may be newer than the snapshot
+		err = s.at(func(_ *memory, txn *badger.Txn) (err error) {
+			h, bad, err = chainHash(txn, l, st, seq)
+			return err
+		})
+	}
 	if errors.Is(err, errDecode) {
 		s.damaged(l, bad)
 		err = fmt.Errorf("couldn't read record %d: %w", bad, board.ErrDamaged)

@@ -17,7 +17,7 @@ import (
 
 // Store is a node's store. Safe for concurrent use.
 //
-// Order of locks: chain.mu, closing, flips, dbMu, memory.mu, boardState.mu; claimsMu, clockMu, subsMu, hookMu, damageMu and
+// Order of locks: chain.mu, closing, flips, dbMu, snapshots.mu, memory.mu, boardState.mu; claimsMu, clockMu, subsMu, hookMu, damageMu and
 // forksMu are leaves. The committer holds none of them while it waits.
 type Store struct {
 	opts    Options
@@ -27,9 +27,10 @@ type Store struct {
 	metrics *metrics
 	quota   *quota
 
-	dbMu sync.RWMutex // guards db against being opened again
-	db   *badger.DB
-	mem  atomic.Pointer[memory]
+	dbMu  sync.RWMutex // guards db against being opened again
+	db    *badger.DB
+	snaps snapshots
+	mem   atomic.Pointer[memory]
 
 	queue     chan task
 	room      *semaphore.Weighted // bytes of entries in the queue
@@ -40,6 +41,7 @@ type Store struct {
 	wg        sync.WaitGroup
 	keys      arena  // the committer's
 	tasks     []task // the committer's
+	next      task   // likewise: taken from the queue, for the next group
 
 	flips     sync.RWMutex // held while bits on disk and in memory are not of one commit
 	failed    atomic.Pointer[error]

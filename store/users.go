@@ -31,7 +31,7 @@ func (s *Store) AddUser(ctx context.Context, u board.UserID) error {
 	return s.do(ctx, t, t.done)
 }
 
-// userTask adds a user between two groups, where no record can be missed.
+// userTask adds a user. It is alone in its group, so that no record can be missed.
 type userTask struct {
 	s    *Store
 	user board.UserID
@@ -41,9 +41,6 @@ type userTask struct {
 func (t *userTask) prepare(g *group) error {
 	if t.s.isUser(t.user) {
 		return nil
-	}
-	if g.records > 0 {
-		return t.later()
 	}
 	next := map[board.UserID]bool{t.user: true}
 	for u := range *t.s.users.Load() {
@@ -56,22 +53,7 @@ func (t *userTask) prepare(g *group) error {
 	return nil
 }
 
-// errLater: not in this group.
-var errLater = errors.New("another commit is in the making: try again")
-
-func (t *userTask) later() error { return errLater }
-
-func (t *userTask) finish(err error) {
-	if errors.Is(err, errLater) {
-		go func() { // the queue may be full: the committer must not wait for itself
-			if err := t.s.submit(t.s.stop, t); err != nil {
-				t.done <- err
-			}
-		}()
-		return
-	}
-	t.done <- err
-}
+func (t *userTask) finish(err error) { t.done <- err }
 
 // indexUser notes a user's records in all logs. It writes on its own, before the user is known to be local.
 func (s *Store) indexUser(u board.UserID) error {
@@ -119,7 +101,8 @@ func (s *Store) indexUser(u board.UserID) error {
 }
 
 func (s *Store) writeUserIndex(u board.UserID, found map[*logState]*bitset) error {
-	wb := s.db.NewWriteBatch()
+	ts := s.snaps.last() + 1
+	wb := s.db.NewWriteBatchAt(ts)
 	defer wb.Cancel()
 	for l, bits := range found {
 		for i, c := range bits.chunks {
@@ -131,12 +114,6 @@ func (s *Store) writeUserIndex(u board.UserID, found map[*logState]*bitset) erro
 				return fmt.Errorf("couldn't index the user's entries: %w", err)
 			}
 		}
-		l.board.mu.Lock()
-		if l.own == nil {
-			l.own = map[board.UserID]*bitset{}
-		}
-		l.own[u] = bits
-		l.board.mu.Unlock()
 	}
 	k := indexedKey(u)
 	if err := wb.Set(k, seal(k, bytes.Clone(u[:16]))); err != nil {
@@ -145,5 +122,18 @@ func (s *Store) writeUserIndex(u board.UserID, found map[*logState]*bitset) erro
 	if err := wb.Flush(); err != nil {
 		return fmt.Errorf("couldn't index the user's entries: %w", err)
 	}
+	s.snaps.publish(ts, func() {
+		for l, bits := range found {
+			l.board.mu.Lock()
+			if l.own == nil {
+				l.own = map[board.UserID]*bitset{}
+			}
+			l.own[u] = bits
+			for _, mk := range l.board.marks {
+				mk.known = false
+			}
+			l.board.mu.Unlock()
+		}
+	})
 	return nil
 }
