@@ -66,6 +66,7 @@ type stream struct {
 	lastID     uint64
 	transfers  ordered[uint64, *transfer]
 	moved      time.Time // when bytes last came
+	stalled    bool      // a transfer timed out and nothing has come since
 	late       int       // bytes that may still come for transfers that were cancelled
 	views      ordered[TeamID, *view]
 	missed     map[TeamID]bool // teams of which a vector came before the peer was known to belong to them
@@ -184,7 +185,7 @@ func (r *Replica) handle(ev Event) {
 		r.restored(e)
 	case Moving:
 		if s := r.stream(e.Peer, e.Governance); s != nil {
-			s.moved = r.now
+			s.moved, s.stalled = r.now, false
 		}
 	case Offended:
 		r.blame(e.Peer, e.Reason, 10)

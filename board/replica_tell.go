@@ -209,6 +209,7 @@ func (r *Replica) peerVector(e PeerVector) {
 		}
 		return
 	}
+	s.stalled = false
 	if !e.Whole && len(e.Boards) == 0 && !e.Digest.IsZero() {
 		r.digestAsked(s, v, e.Digest)
 		return

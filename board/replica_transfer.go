@@ -68,7 +68,7 @@ func (r *Replica) answered(e Answered) {
 		r.count("answer_ignored", 1)
 		return
 	}
-	s.moved = r.now
+	s.moved, s.stalled = r.now, false
 	size := 0
 	if e.Run != nil {
 		size = e.Run.Size()
@@ -233,7 +233,8 @@ func (r *Replica) watchTransfer(s *stream, t *transfer) {
 		r.count("watchdog", 1)
 		r.strike(t.log, s.peer.id)
 		r.cancel(t)
-		r.blame(s.peer.id, "no_progress", 5)
+		s.stalled = s.stalled || r.now.Sub(s.moved) >= r.cfg.Watchdog
+		r.blame(s.peer.id, "no_progress", 0.2) // a bad network is no offence
 		return
 	case !t.nudged && r.isDue(since.Add(r.cfg.Watchdog/2)):
 		// Should the two ends ever disagree about credit, this sets it right again.

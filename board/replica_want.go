@@ -216,6 +216,9 @@ func (r *Replica) bestOffer(l *replLog, backward bool, again *time.Time) (best *
 			if a != nil {
 				o.rank[0] = a.strikes
 			}
+			if s.stalled {
+				o.rank[0] += 100 // only if there is nobody else
+			}
 			if best == nil || best.stream == nil || slices.Compare(o.rank[:], best.rank[:]) < 0 {
 				best = o
 			}

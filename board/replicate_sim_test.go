@@ -157,7 +157,11 @@ func (n *simNode) joined() bool {
 // faults breaks something now and then.
 func (w *world) faults() {
 	n := w.nodes[w.rnd.IntN(len(w.nodes))]
-	switch w.rnd.IntN(6) {
+	switch w.rnd.IntN(7) {
+	case 6: // nothing gets through in one direction for a while; then all of it
+		if m := w.nodes[w.rnd.IntN(len(w.nodes))]; m != n && n.busy != nil {
+			n.busy[m.index] = w.now.Add(time.Duration(w.rnd.IntN(25000)) * time.Millisecond)
+		}
 	case 0, 1: // a link or all links of a node
 		for _, m := range w.nodes {
 			if n.cut != nil && m.cut != nil && m != n && w.rnd.IntN(2) == 0 {
@@ -245,6 +249,11 @@ func (w *world) heal() error {
 		}
 	}
 	w.nodes[0].connectAll()
+	mute := len(honest) > 2 && w.rnd.IntN(3) == 0
+	if mute { // one link works in one direction only, for good: others must bring what it does not
+		i := w.rnd.IntN(len(honest))
+		honest[i].mute = map[int]bool{honest[(i+1)%len(honest)].index: true}
+	}
 	must := map[ID]map[Hash]bool{}
 	for _, b := range w.boards {
 		must[b] = map[Hash]bool{}
@@ -267,6 +276,9 @@ func (w *world) heal() error {
 		return w.fault
 	case err != nil:
 		return err
+	}
+	if mute {
+		return nil
 	}
 	return w.quiet(honest)
 }

@@ -68,7 +68,8 @@ type simNode struct {
 	up      map[NodeID]int // which connection, 0: none
 	cut     map[int]bool   // links that are down
 	busy    map[int]time.Time
-	rate    int // bytes a second of its link; 0: no limit
+	mute    map[int]bool // nothing that is sent arrives, though the streams stay up
+	rate    int          // bytes a second of its link; 0: no limit
 	disk    time.Duration
 	liar    bool
 	orphans map[originKey]map[uint64]bool
@@ -306,6 +307,9 @@ func (n *simNode) send(to NodeID, kind string, size int, deliver func(*simNode))
 			continue
 		}
 		w.sent[kind]++
+		if n.mute[m.index] {
+			return
+		}
 		at := w.now.Add(time.Duration(5+w.rnd.IntN(20)) * time.Millisecond)
 		if b := n.busy[m.index]; at.Before(b) {
 			at = b
