@@ -14,7 +14,7 @@ var (
 	ErrNotAdmitter   = errors.New("this node does not answer for the invite: ask the node that it names")
 	ErrExpired       = errors.New("the invite has expired: ask for a new one")
 	ErrQuota         = errors.New("the invite is used up: ask for a new one")
-	ErrLinkPrefix    = errors.New("not a weft link: it begins with weft:")
+	ErrLinkPrefix    = errors.New("not a weft link; those begin with weft and a colon")
 	ErrLinkTruncated = errors.New("the end of the link is missing: copy all of it")
 	ErrLinkDamaged   = errors.New("the link is damaged: copy it again")
 	ErrLinkTooLong   = errors.New("the link is too long")

@@ -112,8 +112,12 @@ func (e *Evaluator) file(it *item, o *Object) {
 // mark notes what has to be evaluated again because of it.
 func (e *Evaluator) mark(it *item) {
 	switch it.act {
-	case actBoard, actInvite, actPresent:
-		e.stale.users[e.user(it.author)] = struct{}{}
+	case actPresent:
+		if it.team == e.id {
+			e.look(it)
+		}
+	case actBoard, actInvite:
+		e.look(it)
 	case actAdmit:
 		t := e.tickets[it.admit.invite]
 		t.add(e, it)
@@ -124,6 +128,15 @@ func (e *Evaluator) mark(it *item) {
 		t.again = true
 		e.stale.tickets[t] = struct{}{}
 	}
+}
+
+// look has an item by a person judged.
+func (e *Evaluator) look(it *item) {
+	u := e.user(it.author)
+	if e.founded { // else everything will be looked at
+		u.fresh = append(u.fresh, it)
+	}
+	e.stale.users[u] = struct{}{}
 }
 
 // AddSeal says that node's log on the governance board has a record that seals an epoch at prev. changed says that State

@@ -1,6 +1,10 @@
 package team
 
-import "weft/board"
+import (
+	"slices"
+
+	"weft/board"
+)
 
 // found takes the genesis into force: its people have their power, and everything else is looked at.
 func (e *Evaluator) found() {
@@ -21,6 +25,7 @@ func (e *Evaluator) found() {
 		e.serve(board.NodeID(n), 1)
 	}
 	for _, u := range e.users {
+		u.again = true
 		e.stale.users[u] = struct{}{}
 	}
 	for _, t := range e.tickets {
@@ -29,16 +34,22 @@ func (e *Evaluator) found() {
 	}
 }
 
-// judgeUser evaluates a user's chain, and with it everything that the user's devices signed.
+// judgeUser evaluates a user's chain, if it may be another one, and then what the user's devices signed.
 func (e *Evaluator) judgeUser(u *user) {
-	u.choose()
-	e.stale.roles[u] = struct{}{}
-	for _, it := range u.presents {
-		e.rule(it, u.counts(it.signers...))
+	look := u.fresh
+	if u.again {
+		u.choose()
+		e.stale.roles[u] = struct{}{}
+		look = slices.Concat(u.presents, u.ops)
 	}
-	for _, it := range u.ops {
-		e.rule(it, e.judgeOperation(it, u))
+	for _, it := range look {
+		if it.act == actPresent {
+			e.rule(it, u.counts(it.signers...))
+		} else {
+			e.rule(it, e.judgeOperation(it, u))
+		}
 	}
+	u.again, u.fresh = false, nil
 }
 
 // rule sets an item's verdict and marks what hangs on it.

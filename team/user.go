@@ -31,6 +31,8 @@ type user struct {
 	accepted map[board.NodeID]bool
 	presents []*item
 	ops      []*item // boards and invites by this user
+	again    bool    // charters or homes came: all of it is to be looked at
+	fresh    []*item // else: only these are
 
 	head   *userCharter      // of the canonical chain; nil while the genesis is not here
 	ever   map[[32]byte]bool // every key of any well-formed charter, canonical or not
@@ -51,15 +53,18 @@ func (u *user) show(p *presented) {
 			l := u.children[c.prev]
 			i, _ := slices.BinarySearchFunc(l, held, func(a, b *userCharter) int { return bytes.Compare(a.hash[:], b.hash[:]) })
 			u.children[c.prev] = slices.Insert(l, i, held)
+			u.again = true
 		}
 		for _, s := range c.signers {
 			if !slices.Contains(held.signers, s) {
-				held.signers = append(held.signers, s)
+				held.signers, u.again = append(held.signers, s), true
 			}
 		}
 	}
 	for _, n := range p.accepted {
-		u.accepted[n] = true
+		if !u.accepted[n] {
+			u.accepted[n], u.again = true, true
+		}
 	}
 }
 
