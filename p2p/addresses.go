@@ -3,6 +3,7 @@ package p2p
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -73,15 +74,46 @@ func (k *link) takePeers(m *weftv1.PeerRecords) error {
 		return nil
 	}
 	for _, b := range m.Envelopes {
-		if !k.m.learn(t, b) {
+		if !k.m.learn(t, b, k.node) {
 			k.m.stats.refused.WithLabelValues("peer_record").Inc()
 		}
 	}
 	return nil
 }
 
-// learn takes a signed peer record of one of a team's nodes. Only what the node itself has signed is believed.
-func (m *Mesh) learn(t board.TeamID, envelope []byte) bool {
+// learned tells the loop of a peer record that is new here, to be passed on to the team's other nodes.
+type learned struct {
+	team     board.TeamID
+	envelope []byte
+	from     board.NodeID
+}
+
+// records are what is known of peer records beside the peerstore.
+type records struct {
+	mu      sync.Mutex
+	seen    map[peer.ID]uint64  // the newest that was taken, by its own number
+	waiting map[peer.ID]learned // of nodes that aren't known as their team's (yet)
+}
+
+func newRecords() *records {
+	return &records{seen: map[peer.ID]uint64{}, waiting: map[peer.ID]learned{}}
+}
+
+// takeWaiting empties what waits.
+func (r *records) takeWaiting() []learned {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]learned, 0, len(r.waiting))
+	for _, l := range r.waiting {
+		out = append(out, l)
+	}
+	clear(r.waiting)
+	return out
+}
+
+// learn takes a signed peer record of one of a team's nodes, and sees to it that the others hear of it. Only what the
+// node itself has signed is believed. One of a node that isn't known to be the team's waits: governance may be on its way.
+func (m *Mesh) learn(t board.TeamID, envelope []byte, from board.NodeID) bool {
 	if len(envelope) > maxRecord {
 		return false
 	}
@@ -91,23 +123,47 @@ func (m *Mesh) learn(t board.TeamID, envelope []byte) bool {
 		return false
 	}
 	n, err := NodeIDOf(rec.PeerID)
-	if err != nil || n == m.self || !m.who.mayAsk(n, t) {
+	if err != nil || n == m.self {
 		return n == m.self
+	}
+	l := learned{t, envelope, from}
+	m.records.mu.Lock()
+	if !m.who.mayAsk(n, t) {
+		if len(m.records.waiting) < maxRecords {
+			m.records.waiting[rec.PeerID] = l
+		}
+		m.records.mu.Unlock()
+		return true
+	}
+	old := m.records.seen[rec.PeerID]
+	if rec.Seq > old {
+		m.records.seen[rec.PeerID] = rec.Seq
+	}
+	m.records.mu.Unlock()
+	if rec.Seq <= old {
+		return true
 	}
 	cab, ok := peerstore.GetCertifiedAddrBook(m.host.Peerstore())
 	if !ok {
 		return false
 	}
-	old := cab.GetPeerRecord(rec.PeerID)
-	fresh, err := cab.ConsumePeerRecord(e, peerstore.PermanentAddrTTL)
-	if err != nil {
+	if _, err := cab.ConsumePeerRecord(e, peerstore.PermanentAddrTTL); err != nil {
 		return false
 	}
-	if fresh && (old == nil || !old.Equal(e)) {
-		m.kv.set("record/"+rec.PeerID.String(), envelope)
-		m.peers.alive(rec.PeerID)
-	}
+	m.kv.set("record/"+rec.PeerID.String(), envelope)
+	m.peers.alive(rec.PeerID)
+	m.hint(l)
 	return true
+}
+
+// passOn sends a peer record to the team's nodes but the one that it came from. Called by the loop.
+func (l *loop) passOn(x learned) {
+	m := &weftv1.PeerRecords{Team: x.team[:], Envelopes: [][]byte{x.envelope}}
+	for key, k := range l.links {
+		if key.governance && key.node != x.from && l.m.who.mayReceive(key.node, x.team) {
+			k.send(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Peers{Peers: m}})
+		}
+	}
 }
 
 // keepAddress remembers an address at which a peer was reached.

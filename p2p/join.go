@@ -64,7 +64,7 @@ func (m *Mesh) Join(ctx context.Context, link *weftv1.InviteLink) (JoinResult, e
 		return JoinResult{}, fmt.Errorf("couldn't join: %w", context.Canceled)
 	}
 	for _, e := range reply.PeerRecords[:min(len(reply.PeerRecords), maxRecords)] {
-		m.learn(t, e)
+		m.learn(t, e, m.self)
 	}
 	m.peers.nudge()
 	inStep := m.waitUsable(ctx, t)
@@ -142,6 +142,9 @@ func (m *Mesh) knock(ctx context.Context, t board.TeamID, link *weftv1.InviteLin
 	m.host.Peerstore().AddAddrs(id, linkAddrs(inv.Addresses), peerstore.PermanentAddrTTL)
 	if err := m.connect(ctx, peer.AddrInfo{ID: id}); err != nil {
 		return nil, err
+	}
+	if cs := m.host.Network().ConnsToPeer(id); len(cs) > 0 {
+		m.peers.keepAddress(id, cs[0].RemoteMultiaddr()) // a join that is cut short goes on from there
 	}
 	s, err := m.host.NewStream(network.WithNoDial(ctx, "connected"), id, protocolLobby)
 	if err != nil {

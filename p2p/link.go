@@ -73,7 +73,28 @@ func (m *Mesh) accept(s network.Stream, governance bool) {
 		s.Reset()
 		return
 	}
-	m.runLink(s, n, governance)
+	if !governance {
+		m.untilShared(n)
+	}
+	m.newLink(s, n, governance).run()
+}
+
+// untilShared waits for governance to say that n is a node of one of this node's teams: on the way into a team it is
+// only trusted, and what it says of boards could not be used yet.
+func (m *Mesh) untilShared(n board.NodeID) {
+	changed, stop := m.who.changed.watch()
+	defer stop()
+	patience := time.NewTimer(m.o.Limits.Idle / 2)
+	defer patience.Stop()
+	for !m.who.shares(n) {
+		select {
+		case <-changed:
+		case <-patience.C:
+			return
+		case <-m.ctx.Done():
+			return
+		}
+	}
 }
 
 // open opens a stream to a peer and runs it in a goroutine of its own.
@@ -94,10 +115,6 @@ func (m *Mesh) open(ctx context.Context, p peer.ID, n board.NodeID, governance b
 		k.run()
 	}()
 	return k, nil
-}
-
-func (m *Mesh) runLink(s network.Stream, n board.NodeID, governance bool) {
-	m.newLink(s, n, governance).run()
 }
 
 func (m *Mesh) newLink(s network.Stream, n board.NodeID, governance bool) *link {

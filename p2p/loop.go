@@ -106,6 +106,8 @@ func (l *loop) handle(ev any) {
 		l.linkDown(ev.link)
 	case lookAgain:
 		l.look()
+	case learned:
+		l.passOn(ev)
 	case recordsChanged:
 		for key, k := range l.links {
 			if key.governance {
@@ -193,6 +195,13 @@ func (l *loop) look() {
 		l.lost(n, still)
 	}
 	l.m.peers.changed()
+	if waiting := l.m.records.takeWaiting(); len(waiting) > 0 {
+		go func() {
+			for _, x := range waiting {
+				l.m.learn(x.team, x.envelope, x.from)
+			}
+		}()
+	}
 }
 
 // tellTeam tells the Replica of a team's nodes and boards, and of what is held of boards that are new to it.

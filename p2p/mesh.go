@@ -36,6 +36,8 @@ type Mesh struct {
 	peers *peering
 	lobby *lobby
 
+	records *records // of peers' addresses
+
 	ctx     context.Context // ends with Close; what handlers and goroutines run under
 	cancel  context.CancelFunc
 	running atomic.Bool
@@ -74,6 +76,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.loop = newLoop(m)
 	m.peers = newPeering(m)
 	m.lobby = newLobby(m)
+	m.records = newRecords()
 	if m.subs, err = newTopics(m); err != nil {
 		m.cancel()
 		h.Close()

@@ -140,7 +140,7 @@ func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 			}
 			continue
 		}
-		if t.isNode && slices.Compare(p.m.self[:], t.node[:]) < 0 && (t.link[0] == nil || t.link[1] == nil) && due(t.openNext) {
+		if t.isNode && slices.Compare(p.m.self[:], t.node[:]) < 0 && (t.link[0] == nil && p.m.who.shares(t.node) || t.link[1] == nil) && due(t.openNext) {
 			p.open(ctx, t, rnd)
 		}
 	}
@@ -200,7 +200,7 @@ func (p *peering) open(ctx context.Context, t *target, rnd *rand.Rand) {
 	t.busy = true
 	t.openNext = time.Now().Add(backoff(t.opens, rnd))
 	t.opens++
-	missing := [2]bool{t.link[0] == nil, t.link[1] == nil}
+	missing := [2]bool{t.link[0] == nil && p.m.who.shares(t.node), t.link[1] == nil}
 	p.wg.Go(func() {
 		for _, governance := range []bool{true, false} {
 			if missing[index(governance)] {
@@ -238,6 +238,9 @@ func (p *peering) linked(k *link) {
 		}
 	}
 	p.mu.Unlock()
+	if c := k.s.Conn(); k.governance && c.Stat().Direction == network.DirOutbound {
+		p.wg.Go(func() { p.keepAddress(k.peer, c.RemoteMultiaddr()) })
+	}
 	p.links.nudge()
 	p.nudge()
 }
@@ -260,9 +263,6 @@ func (p *peering) connected(_ network.Network, c network.Conn) {
 	p.mu.Lock()
 	if t := p.mu.targets[id]; t != nil {
 		t.fails, t.opens, t.next, t.openNext, t.lastSeen = 0, 0, time.Time{}, time.Time{}, p.m.o.Now()
-		if c.Stat().Direction == network.DirOutbound {
-			p.wg.Go(func() { p.keepAddress(id, c.RemoteMultiaddr()) })
-		}
 	}
 	p.mu.Unlock()
 	p.nudge()

@@ -18,8 +18,9 @@ import (
 // roster says who may be here: the nodes of this node's teams, as of the last look at the store. Readers use one
 // immutable view; the loop replaces it.
 type roster struct {
-	m    *Mesh
-	view atomic.Pointer[view]
+	m       *Mesh
+	view    atomic.Pointer[view]
+	changed *nudges // the view is another one
 
 	mu struct {
 		sync.Mutex
@@ -35,7 +36,7 @@ type view struct {
 }
 
 func newRoster(m *Mesh) *roster {
-	r := &roster{m: m}
+	r := &roster{m: m, changed: newNudges()}
 	r.mu.trusted = map[board.NodeID]map[board.TeamID]bool{}
 	r.view.Store(&view{})
 	r.m.kv.scan("joining/", func(key string, value []byte) {
@@ -73,6 +74,7 @@ func (r *roster) look() (now, before *view) {
 		}
 	}
 	before = r.view.Swap(now)
+	r.changed.nudge()
 	return now, before
 }
 
@@ -152,6 +154,9 @@ func (r *roster) knows(n board.NodeID) bool {
 	defer r.mu.Unlock()
 	return len(r.mu.trusted[n]) > 0
 }
+
+// shares says whether n is a node of a team of this node's, by that team's own state.
+func (r *roster) shares(n board.NodeID) bool { return len(r.view.Load().shared[n]) > 0 }
 
 // knowsPeer is knows for a libp2p id.
 func (r *roster) knowsPeer(p peer.ID) bool {

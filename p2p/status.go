@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -48,6 +49,7 @@ func (m *Mesh) Addrs() []string {
 	if err != nil || len(addrs) == 0 {
 		addrs = m.host.Addrs()
 	}
+	slices.SortFunc(addrs, func(a, b ma.Multiaddr) int { return strings.Compare(a.String(), b.String()) })
 	return m.withID(addrs)
 }
 
