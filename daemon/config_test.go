@@ -82,6 +82,8 @@ func TestWhatTheFileMayNotSay(t *testing.T) {
 		"a bad level":           "log-level = \"loud\"",
 		"a bad format":          "log-format = \"xml\"",
 		"an open metrics port":  "metrics = \"0.0.0.0:9464\"",
+		"a wrong address":       "listen = [\"0.0.0.0:4001\"]",
+		"a peer without its id": "peer = [\"/ip4/192.0.2.7/tcp/4001\"]",
 		"a nameless port":       "metrics = \":9464\"",
 		"an endless name":       "name = \"" + strings.Repeat("x", 65) + "\"",
 	} {

@@ -14,6 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/sys/unix"
 )
 
 // ErrConfig is wrapped by every error about a setting's name or value.
@@ -91,8 +94,8 @@ func (c *Config) apply(s *Setting, flags map[string][]string, getenv func(string
 
 func (c *Config) readFile(path string) error {
 	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil // a folder that can't be one is refused when it is to be made
 	}
 	if err != nil {
 		return fmt.Errorf("couldn't read the settings: %w", err)
@@ -157,6 +160,16 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("%w: log-format %q: use text or json", ErrConfig, c.LogFormat)
 	case c.PostRate < -1 || c.PostBurst < 0:
 		return fmt.Errorf("%w: post-rate must be -1 or more and post-burst 0 or more", ErrConfig)
+	}
+	for _, a := range c.Listen {
+		if _, err := ma.NewMultiaddr(a); err != nil {
+			return fmt.Errorf("%w: listen %q: write it like /ip4/0.0.0.0/udp/4001/quic-v1: %w", ErrConfig, a, err)
+		}
+	}
+	for _, a := range c.Peer {
+		if _, err := peer.AddrInfoFromString(a); err != nil {
+			return fmt.Errorf("%w: peer %q: write it like /ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3Koo…, as weft status shows it: %w", ErrConfig, a, err)
+		}
 	}
 	if c.Metrics != "" {
 		return validLoopback(c.Metrics)

@@ -2,19 +2,24 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -28,6 +33,7 @@ import (
 //	at NAME ARGS              weft --dir NAME ARGS; its output goes where stdout looks
 //	until PATTERN NAME ARGS   the same again and again, until the output matches
 //	usage PATTERN ARGS        weft ARGS is wrong usage: status 2, nothing on stdout, stderr matches
+//	newer NAME                a later version of weft has written the store of this (stopped) node
 //	taken VAR                 a TCP port that somebody listens on
 //	set VAR NAME FIELD ARGS   the same with --json; the field of the first object goes into the variable
 func TestScripts(t *testing.T) {
@@ -47,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": scriptStart, "kill9": scriptKill, "stop": scriptStop, "logged": scriptLogged,
 			"at": scriptAt, "until": scriptUntil, "set": scriptSet, "bytes": scriptBytes, "same": scriptSame,
-			"taken": scriptTaken, "usage": scriptUsage,
+			"taken": scriptTaken, "usage": scriptUsage, "newer": scriptNewer,
 		},
 	})
 }
@@ -247,4 +253,16 @@ func scriptUsage(ts *testscript.TestScript, neg bool, args []string) {
 	if !regexp.MustCompile(args[0]).MatchString(errs.String()) || !strings.Contains(errs.String(), "--help") {
 		ts.Fatalf("weft %q said %q", args[1:], errs.String())
 	}
+}
+
+// scriptNewer raises the format number in a store.
+func scriptNewer(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := badger.OpenManaged(badger.DefaultOptions(filepath.Join(ts.MkAbs(args[0]), "store")).WithLogger(nil))
+	ts.Check(err)
+	txn := db.NewTransactionAt(math.MaxUint64, true)
+	key, value := []byte("sformat"), binary.BigEndian.AppendUint32(nil, 999)
+	sum := crc32.Checksum(append(slices.Clone(key), value...), crc32.MakeTable(crc32.Castagnoli))
+	ts.Check(txn.Set(key, binary.BigEndian.AppendUint32(value, sum)))
+	ts.Check(txn.CommitAt(db.MaxVersion()+1, nil))
+	ts.Check(db.Close())
 }

@@ -221,7 +221,9 @@ the link is used, since it is the one that admits.`,
 			if err := a.print(out, func() { a.say("%s", res.Link) }); err != nil {
 				return err
 			}
-			a.noteLink(res, uses)
+			if !a.json {
+				a.noteLink(res, uses)
+			}
 			return nil
 		}),
 	}
@@ -233,7 +235,7 @@ the link is used, since it is the one that admits.`,
 
 // noteLink says beside the link how far it goes.
 func (a *app) noteLink(res *weftv1.CreateInviteResponse, uses uint32) {
-	if !a.json && isTerminal(a.err) {
+	if isTerminal(a.err) {
 		a.note("good for %s until %s; on the other machine: weft join LINK", plural(uint64(max(uses, 1)), "person", "people"),
 			clock(res.ExpiresMs, now().Add(-24*time.Hour)))
 	}
