@@ -52,11 +52,8 @@ func (l *replLog) judgeForward(p *piece, s Stretch) (*Run, Hash, verdict) {
 	switch {
 	case before != s.HiHash:
 		return nil, end, forked
-	case len(run.Items[len(run.Items)-1].HeadSig) > 0:
-	case p.transfer != nil && p.transfer.backward:
-		return nil, end, gapBefore // what it was to join is held in another way by now
-	default:
-		return nil, end, broken
+	case !p.signed():
+		return nil, end, p.unsigned()
 	}
 	return p.part(s.Hi+1, run.LastSeq()), end, ready
 }
@@ -65,8 +62,8 @@ func (l *replLog) judgeForward(p *piece, s Stretch) (*Run, Hash, verdict) {
 func (l *replLog) judgeFirst(p *piece) (*Run, Hash, verdict) {
 	h, run, end := &l.board.holding, p.run, p.hashes[len(p.hashes)-1]
 	switch {
-	case len(run.Items[len(run.Items)-1].HeadSig) == 0:
-		return nil, end, broken
+	case !p.signed():
+		return nil, end, p.unsigned()
 	case run.Prev == Link{}:
 	case p.tail && len(h.Stretches(l.node)) == 0:
 		return run, end, ready
@@ -83,6 +80,18 @@ func (l *replLog) judgeFirst(p *piece) (*Run, Hash, verdict) {
 		return nil, end, tooMany
 	}
 	return run, end, ready
+}
+
+// signed says whether the piece's last record carries a head signature.
+func (p *piece) signed() bool { return len(p.run.Items[len(p.run.Items)-1].HeadSig) > 0 }
+
+// unsigned is the verdict on a piece that would need a signature: a part of older history does not when it is sent, but
+// what it was to join may be held in another way by now.
+func (p *piece) unsigned() verdict {
+	if p.transfer != nil && p.transfer.backward {
+		return gapBefore
+	}
+	return broken
 }
 
 // childOf is the link of a held epoch to a record of run that is missing below it (backward catch-up).
