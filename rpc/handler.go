@@ -70,11 +70,12 @@ type Options struct {
 	Now             func() time.Time // nil: time.Now
 }
 
-// service holds what the four services share. Its fields don't change.
+// service holds what the four services share. Its fields don't change; what they point to is safe for concurrent use.
 type service struct {
 	Options
 	obs      *observer
 	sessions chan struct{} // a slot for each Sync stream
+	receipts *receipts
 }
 
 // NewHandler is the whole API as one http.Handler: NodeService, TeamService, BoardService, SyncService, grpc.health.v1
@@ -90,7 +91,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams)}
+	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams), receipts: &receipts{}}
 	options := append(codecs(),
 		connect.WithInterceptors(obs),
 		connect.WithReadMaxBytes(MaxRequest+envelopeSize), // of what was compressed; see limitBody

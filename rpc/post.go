@@ -201,15 +201,7 @@ func originName(o board.Origin) string {
 
 // receipt is a signed head that covers the record, or nothing if none is here.
 func (s *service) receipt(b board.ID, o board.Origin, seq uint64) []byte {
-	head, sig, ok := s.Store.SignedHead(b, o)
-	if !ok || head.Seq < seq {
-		return nil
-	}
-	out, err := proto.Marshal(&weftv1.Head{Position: head.Wire(), Signature: sig})
-	if err != nil {
-		return nil
-	}
-	return out
+	return s.receipts.of(b, o, seq, func() (board.Position, []byte, bool) { return s.Store.SignedHead(b, o) })
 }
 
 // vectorOf covers the records of receipts: a read that carries it sees these entries.
