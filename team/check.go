@@ -2,6 +2,7 @@ package team
 
 import (
 	"bytes"
+	"slices"
 
 	"weft/board"
 )
@@ -29,7 +30,7 @@ func (s *State) CheckEntry(h *board.Header) Verdict {
 		return Verdict{Pending, reasonNoPresent, board.Hash(h.Author)}
 	}
 	if !m.signs([32]byte(h.Device)) {
-		if m.ever[[32]byte(h.Device)] {
+		if slices.Contains(m.ever, [32]byte(h.Device)) {
 			return Verdict{Status: Void, Reason: reasonDeviceRemoved}
 		}
 		return Verdict{Pending, reasonNoDevice, board.Hash(h.Author)}
@@ -38,9 +39,9 @@ func (s *State) CheckEntry(h *board.Header) Verdict {
 	if !ok {
 		return s.noBoard(h.Board)
 	}
-	role, ok := m.creds[h.Cred]
+	role := m.gives(h.Cred)
 	switch {
-	case !ok:
+	case role == None:
 		return s.noCred(h)
 	case role < b.WriteRole:
 		return Verdict{Status: Void, Reason: reasonCredRead}
@@ -48,6 +49,14 @@ func (s *State) CheckEntry(h *board.Header) Verdict {
 		return Verdict{Status: Void, Reason: reasonRestricted}
 	}
 	return Verdict{Status: Valid}
+}
+
+// gives is the role that a right of the user's gives; None if it is not one.
+func (m *member) gives(cred board.Hash) Role {
+	if i, ok := slices.BinarySearchFunc(m.creds, cred, compareCredential); ok {
+		return m.creds[i].role
+	}
+	return None
 }
 
 func (m *member) signs(key [32]byte) bool {

@@ -167,10 +167,7 @@ func (e *Evaluator) counting(p board.Position) bool {
 func (e *Evaluator) user(id [32]byte) *user {
 	u := e.users[id]
 	if u == nil {
-		u = &user{
-			id: id, charters: map[board.Hash]*userCharter{}, children: map[board.Hash][]*userCharter{},
-			accepted: map[board.NodeID]bool{}, grants: map[board.Hash]Role{}, power: None,
-		}
+		u = &user{id: id, power: None}
 		e.users[id] = u
 	}
 	return u

@@ -149,7 +149,7 @@ func (s *State) shown(k *weftv1.Knock) (Admission, error) {
 
 // stands says whether a present by itself makes its newest charter the one that counts.
 func stands(o *Object) bool {
-	u := &user{id: board.UserID(o.Op.Author), charters: map[board.Hash]*userCharter{}, children: map[board.Hash][]*userCharter{}, accepted: map[board.NodeID]bool{}}
+	u := &user{id: board.UserID(o.Op.Author)}
 	u.show(&presented{o.charters, o.accepted})
 	u.choose()
 	return u.head != nil && u.head.hash == o.last().hash

@@ -11,11 +11,11 @@ import (
 type member struct {
 	name       string
 	role       Role
-	cred       board.Hash // what gives the right to write, or else the role; zero without a role
-	creds      map[board.Hash]Role
-	restricted bool // a counting operation on the user allows reading only
+	cred       board.Hash   // what gives the right to write, or else the role; zero without a role
+	creds      []credential // by hash
+	restricted bool         // a counting operation on the user allows reading only
 	keys       [][32]byte
-	ever       map[[32]byte]bool
+	ever       [][32]byte
 	homes      []board.NodeID
 	head       board.Hash // the newest charter that counts
 }
@@ -29,18 +29,18 @@ type outcome struct {
 
 // settle computes a user's role, rights and homes from what counts (trust §6, §8).
 func (e *Evaluator) settle(u *user) {
-	m := &member{role: u.power, creds: map[board.Hash]Role{}, ever: u.ever}
-	for h, r := range u.grants {
-		m.creds[h] = r
-		m.restricted = m.restricted || r < Member
-		// The most restrictive holds; of several grants of one role the lowest hash is named.
-		if u.power == None && (m.role == None || r < m.role || r == m.role && bytes.Compare(h[:], m.cred[:]) < 0) {
-			m.role, m.cred = r, h
+	m := &member{role: u.power, ever: u.ever, creds: slices.Clone(u.grants)}
+	for _, g := range u.grants {
+		m.restricted = m.restricted || g.role < Member
+		// The most restrictive holds; of several grants of one role the one with the lowest hash is named.
+		if u.power == None && (m.role == None || g.role < m.role) {
+			m.role, m.cred = g.role, g.hash
 		}
 	}
 	if u.power != None {
 		m.cred = board.Hash(e.id)
-		m.creds[m.cred] = u.power
+		i, _ := slices.BinarySearchFunc(m.creds, m.cred, compareCredential)
+		m.creds = slices.Insert(m.creds, i, credential{m.cred, u.power})
 	}
 	if u.head != nil {
 		m.name, m.keys, m.head = u.head.name, u.head.keys, u.head.hash

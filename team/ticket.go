@@ -224,9 +224,9 @@ func (e *Evaluator) grant(t *ticket, it *item, v Verdict) {
 	if is := v.Status == Valid; is != was {
 		u := e.user(it.admit.user)
 		if is {
-			u.grants[it.hash] = roleOf(t.item.invite.Role)
+			u.grant(it.hash, roleOf(t.item.invite.Role))
 		} else {
-			delete(u.grants, it.hash)
+			u.grant(it.hash, None)
 		}
 		e.stale.roles[u] = struct{}{}
 	}

@@ -26,67 +26,99 @@ func (c *userCharter) has(key [32]byte) bool { return slices.Contains(c.keys, ke
 // user is a person as all presents of them in the team show them.
 type user struct {
 	id       board.UserID
-	charters map[board.Hash]*userCharter
-	children map[board.Hash][]*userCharter // by parent, in order of hash
-	accepted map[board.NodeID]bool
+	charters []*userCharter // by parent, then by hash
+	accepted []board.NodeID
 	presents []*item
 	ops      []*item // boards and invites by this user
 	again    bool    // charters or homes came: all of it is to be looked at
 	fresh    []*item // else: only these are
 
-	head   *userCharter      // of the canonical chain; nil while the genesis is not here
-	ever   map[[32]byte]bool // every key of any well-formed charter, canonical or not
-	grants map[board.Hash]Role
-	power  Role // Owner or Admin by the team's charter, or None
+	head   *userCharter // of the canonical chain; nil while the genesis is not here
+	ever   [][32]byte   // every key of any well-formed charter, canonical or not
+	grants []credential // by hash
+	power  Role         // Owner or Admin by the team's charter, or None
 	served []board.NodeID
+}
+
+// credential is a right to write, and the role that it gives.
+type credential struct {
+	hash board.Hash
+	role Role
+}
+
+func compareCredential(c credential, h board.Hash) int { return bytes.Compare(c.hash[:], h[:]) }
+
+// grant adds a credential, or takes it away where the role is None.
+func (u *user) grant(h board.Hash, r Role) {
+	switch i, held := slices.BinarySearchFunc(u.grants, h, compareCredential); {
+	case held && r == None:
+		u.grants = slices.Delete(u.grants, i, i+1)
+	case !held && r != None:
+		u.grants = slices.Insert(u.grants, i, credential{h, r})
+	}
 }
 
 // show takes a present's charters and acceptances.
 func (u *user) show(p *presented) {
 	for _, c := range p.charters {
-		held := u.charters[c.hash]
-		if held == nil {
-			held = &userCharter{}
-			*held = *c
-			held.signers = slices.Clone(c.signers)
-			u.charters[c.hash] = held
-			l := u.children[c.prev]
-			i, _ := slices.BinarySearchFunc(l, held, func(a, b *userCharter) int { return bytes.Compare(a.hash[:], b.hash[:]) })
-			u.children[c.prev] = slices.Insert(l, i, held)
+		i, held := slices.BinarySearchFunc(u.charters, c, compareCharters)
+		if !held {
+			own := *c
+			own.signers = slices.Clone(c.signers)
+			u.charters = slices.Insert(u.charters, i, &own)
 			u.again = true
 		}
 		for _, s := range c.signers {
-			if !slices.Contains(held.signers, s) {
-				held.signers, u.again = append(held.signers, s), true
+			if own := u.charters[i]; !slices.Contains(own.signers, s) {
+				own.signers, u.again = append(own.signers, s), true
 			}
 		}
 	}
 	for _, n := range p.accepted {
-		if !u.accepted[n] {
-			u.accepted[n], u.again = true, true
+		if !slices.Contains(u.accepted, n) {
+			u.accepted, u.again = append(u.accepted, n), true
 		}
 	}
+}
+
+func compareCharters(a, b *userCharter) int {
+	if c := bytes.Compare(a.prev[:], b.prev[:]); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.hash[:], b.hash[:])
+}
+
+// children of a charter, in order of hash.
+func (u *user) children(of board.Hash) []*userCharter {
+	from, _ := slices.BinarySearchFunc(u.charters, &userCharter{prev: of}, compareCharters)
+	to := from
+	for to < len(u.charters) && u.charters[to].prev == of {
+		to++
+	}
+	return u.charters[from:to]
 }
 
 // choose finds the canonical chain: from genesis on, among valid children wins the one in whose subtree the most senior
 // key of the parent signed, ties to the lowest hash (trust §4).
 func (u *user) choose() {
-	u.head, u.ever = nil, map[[32]byte]bool{}
-	genesis := u.charters[board.Hash(u.id)]
-	if genesis == nil || genesis.ver != 1 {
-		return
+	u.head, u.ever = nil, nil
+	for _, c := range u.children(board.Hash{}) {
+		if c.ver == 1 && c.hash == board.Hash(u.id) {
+			u.head, _ = u.walk(c, nil)
+		}
 	}
-	u.head, _ = u.walk(genesis, nil)
 }
 
 // walk returns the head of the best chain from p on, and who signed in p's subtree. gone are keys removed above p.
 func (u *user) walk(p *userCharter, gone [][32]byte) (head *userCharter, signed map[[32]byte]bool) {
 	for _, k := range p.keys {
-		u.ever[k] = true
+		if !slices.Contains(u.ever, k) {
+			u.ever = append(u.ever, k)
+		}
 	}
 	head, signed = p, map[[32]byte]bool{}
 	best := math.MaxInt
-	for _, c := range u.children[p.hash] {
+	for _, c := range u.children(p.hash) {
 		by := u.signersOf(p, c, gone)
 		if len(by) == 0 {
 			continue
@@ -146,7 +178,7 @@ func (u *user) counts(keys ...[32]byte) Verdict {
 		if u.head.has(k) {
 			return Verdict{Status: Valid}
 		}
-		ever = ever || u.ever[k]
+		ever = ever || slices.Contains(u.ever, k)
 	}
 	if ever {
 		return Verdict{Status: Void, Reason: reasonDeviceRemoved}
@@ -160,7 +192,7 @@ func (u *user) homes() (out []board.NodeID) {
 		return nil
 	}
 	for _, n := range u.head.homes {
-		if u.accepted[n] {
+		if slices.Contains(u.accepted, n) {
 			out = append(out, n)
 		}
 	}

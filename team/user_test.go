@@ -39,7 +39,7 @@ func version(t failer, parent *userCharter, signer string, name string, keys ...
 
 // chosen is the name in the charter that counts of these.
 func chosen(genesis *userCharter, versions ...*userCharter) *user {
-	u := &user{id: genesis.user, charters: map[board.Hash]*userCharter{}, children: map[board.Hash][]*userCharter{}, accepted: map[board.NodeID]bool{}}
+	u := &user{id: genesis.user}
 	u.show(&presented{charters: append([]*userCharter{genesis}, versions...)})
 	u.choose()
 	return u
