@@ -102,6 +102,8 @@ func passing(err error) bool {
 		return false
 	case e.Code == connect.CodeUnavailable:
 		return true
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return true // the node was killed; connect calls it canceled
 	}
 	// The connection broke while the answer was read.
 	return !connect.IsWireError(err) && (e.Code == connect.CodeUnknown || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
