@@ -190,11 +190,16 @@ func (l *loop) look() {
 			l.tell(board.TeamLeft{Team: t})
 		}
 	}
-	l.m.subs.follow(ids)
+	l.m.subs.follow(slices.SortedFunc(maps.Values(now.topics), compareTeams))
 	for n, still := range losses(before, now) {
 		l.lost(n, still)
 	}
 	l.m.peers.changed()
+	for key, k := range l.links {
+		if key.governance && len(now.shared[key.node]) > len(before.shared[key.node]) {
+			l.m.peers.sendRecords(k)
+		}
+	}
 	if waiting := l.m.records.takeWaiting(); len(waiting) > 0 {
 		go func() {
 			for _, x := range waiting {

@@ -26,6 +26,11 @@ func TestJoinPostRead(t *testing.T) {
 		k, n := a.mesh.Replicated(general, last.Position)
 		return k == 2 && n == 2
 	}, a, b)
+	for _, n := range []*testNode{a, b} {
+		if n.counters()["topic_messages_total/accepted"] == 0 {
+			t.Errorf("%s heard none of the posts on the topic:%s", n.name, n.describe())
+		}
+	}
 }
 
 func TestThreeNodesConverge(t *testing.T) {

@@ -121,6 +121,12 @@ func (t *topic) run(ctx context.Context) {
 
 func (t *topic) join() (leave func(), err error) {
 	name := topicName(t.team)
+	for _, p := range t.all.ps.ListPeers(name) { // they subscribed before this was one of this node's topics
+		if n, err := NodeIDOf(p); err != nil || !t.m.who.mayReceive(n, t.team) {
+			t.m.stats.refused.WithLabelValues("topic_of_stranger").Inc()
+			t.m.host.Network().ClosePeer(p)
+		}
+	}
 	if err := t.all.ps.RegisterTopicValidator(name, pubsub.ValidatorEx(t.validate), pubsub.WithValidatorInline(true)); err != nil {
 		return nil, fmt.Errorf("couldn't register the topic's validator: %w", err)
 	}

@@ -66,7 +66,9 @@ func (r *roster) look() (now, before *view) {
 			continue
 		}
 		now.teams[t] = st
-		now.topics[topicName(t)] = t
+		if st.IsNode(r.m.self) { // before that there is nobody to talk to on the topic
+			now.topics[topicName(t)] = t
+		}
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(now.teams), compareTeams) {
 		for _, n := range now.teams[t].Nodes() {

@@ -12,7 +12,6 @@ import (
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p-pubsub/timecache"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
@@ -39,7 +38,6 @@ type topics struct {
 		byTeam  map[board.TeamID]*topic
 		ended   bool
 		dropped map[peer.ID]map[string]bool // subscriptions that were refused while their peer wasn't known as a node
-		resets  map[peer.ID][]time.Time     // when a peer was made to say its subscriptions again
 	}
 }
 
@@ -73,7 +71,6 @@ func newTopics(m *Mesh) (*topics, error) {
 	t := &topics{m: m, replicated: newNudges()}
 	t.mu.byTeam = map[board.TeamID]*topic{}
 	t.mu.dropped = map[peer.ID]map[string]bool{}
-	t.mu.resets = map[peer.ID][]time.Time{}
 	t.ctx, t.cancel = context.WithCancel(m.ctx)
 	params := pubsub.DefaultGossipSubParams()
 	params.MaxIHaveLength = m.o.Limits.MessageIDs
@@ -127,8 +124,9 @@ func (t *topics) CanSubscribe(name string) bool {
 	return ok
 }
 
-// FilterIncomingSubscriptions lets a peer subscribe only to topics of teams that it is a node of. What is dropped is
-// remembered: should the peer turn out to be a node, it is made to say it again.
+// FilterIncomingSubscriptions lets a peer subscribe, of the topics of this node's teams, only to those of teams that it
+// is a node of. What is dropped is remembered: should the peer turn out to be a node, it is made to say it again. Of
+// other topics nothing is sent; should this node join such a team, join looks at who is there.
 func (t *topics) FilterIncomingSubscriptions(p peer.ID, subs []*pb.RPC_SubOpts) ([]*pb.RPC_SubOpts, error) {
 	n, err := NodeIDOf(p)
 	if err != nil || len(subs) > t.m.o.Limits.Subscriptions {
@@ -141,7 +139,7 @@ func (t *topics) FilterIncomingSubscriptions(p peer.ID, subs []*pb.RPC_SubOpts) 
 	v := t.m.who.view.Load()
 	return pubsub.FilterSubscriptions(subs, func(name string) bool {
 		team, ours := v.topics[name]
-		if ours && t.m.who.mayReceive(n, team) {
+		if !ours || t.m.who.mayReceive(n, team) {
 			return true
 		}
 		t.m.stats.gossip.WithLabelValues("subscription", "not a node").Inc()
@@ -150,11 +148,9 @@ func (t *topics) FilterIncomingSubscriptions(p peer.ID, subs []*pb.RPC_SubOpts) 
 	}), nil
 }
 
-// drop remembers a subscription that was refused, if the peer is one that could still turn out to be a node.
+// drop remembers a subscription that was refused: the peer could still turn out to be a node. It is forgotten when the
+// peer goes.
 func (t *topics) drop(p peer.ID, name string) {
-	if !t.m.gate.known(p) {
-		return
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	names := t.mu.dropped[p]
@@ -179,6 +175,9 @@ func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
 	n, err := NodeIDOf(p)
 	if err != nil || !t.m.who.knows(n) {
 		t.m.stats.refused.WithLabelValues("gossip_of_stranger").Inc()
+		for _, s := range rpc.GetSubscriptions()[:min(len(rpc.GetSubscriptions()), t.m.o.Limits.Subscriptions)] {
+			t.drop(p, s.GetTopicid())
+		}
 		return errors.New("shares no team")
 	}
 	ids := 0
@@ -196,11 +195,9 @@ func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
 	return nil
 }
 
-// maxResets in 10 minutes: pubsub stops answering to more, and the connection is closed instead.
-const maxResets = 3
-
-// gained is called when a peer may be sent more topics than before. If it subscribed to one of them too early, its
-// stream is reset, so that it says all its subscriptions again.
+// gained is called when a peer may be sent more topics than before. If it subscribed to one of them too early, which
+// was refused, its connection is closed once: after the redial it says all its subscriptions again. (Resetting pubsub's
+// stream alone makes the other side forget this node's subscriptions.)
 func (t *topics) gained(p peer.ID) {
 	n, err := NodeIDOf(p)
 	if err != nil {
@@ -210,33 +207,13 @@ func (t *topics) gained(p peer.ID) {
 	t.mu.Lock()
 	again := false
 	for name := range t.mu.dropped[p] {
-		if team, ours := v.topics[name]; ours && t.m.who.mayReceive(n, team) {
-			again = true
-			delete(t.mu.dropped[p], name)
-		}
-	}
-	now := t.m.o.Now()
-	if again {
-		t.mu.resets[p] = slices.DeleteFunc(t.mu.resets[p], func(at time.Time) bool { return now.Sub(at) > 10*time.Minute })
-		t.mu.resets[p] = append(t.mu.resets[p], now)
-	}
-	often := len(t.mu.resets[p]) > maxResets
-	if often {
-		delete(t.mu.resets, p)
+		team, ours := v.topics[name]
+		again = again || ours && t.m.who.mayReceive(n, team)
 	}
 	t.mu.Unlock()
-	switch {
-	case !again:
-	case often:
+	if again {
+		t.m.log.Debug("reconnecting to a peer that subscribed before it was known as a node", "peer", p.String())
 		t.m.host.Network().ClosePeer(p)
-	default:
-		for _, c := range t.m.host.Network().ConnsToPeer(p) {
-			for _, s := range c.GetStreams() {
-				if s.Stat().Direction == network.DirInbound && (s.Protocol() == pubsub.GossipSubID_v12 || s.Protocol() == pubsub.GossipSubID_v11) {
-					s.Reset()
-				}
-			}
-		}
 	}
 }
 
