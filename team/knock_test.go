@@ -74,6 +74,18 @@ func TestKnockOfTornCharters(t *testing.T) {
 		t.Fatal(err)
 	}
 	id.Charters, id.Device = append(id.Charters, s), thief
+	wantTorn(t, c, inv, id)
+	ana := c.owner // someone who is known here is not presented by others either
+	m.User, m.Prev = ana.User[:], ana.User[:]
+	if s, err = seal(thief, board.SignUserCharter, m); err != nil {
+		t.Fatal(err)
+	}
+	ana.Charters, ana.Device = []*weftv1.Signed{s}, thief
+	wantTorn(t, c, inv, ana)
+}
+
+func wantTorn(t *testing.T, c *crew, inv *Object, id Identity) {
+	t.Helper()
 	if _, err := c.ev.State().CheckKnock(c.knock(inv, "link", id), nodeOf("home-of-ana"), noon); !errors.Is(err, board.ErrMalformed) {
 		t.Error(err)
 	}

@@ -1,6 +1,7 @@
 package team
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -27,6 +28,11 @@ type vectors struct {
 	Knock      string
 	Link       string
 	LinkProto  string
+
+	// A post by ben in general, and its record as the second of a log of the home of ana.
+	Header, Signature, Body, Entry string
+	Record, RecordHash, HeadSig    string
+	VectorDigest                   string // of the leaf at that record
 }
 
 type objectVector struct {
@@ -42,7 +48,7 @@ func makeVectors(t *testing.T) vectors {
 	ben := person(t, "ben")
 	k := c.knock(inv, "link", ben)
 	c.add(c.must(NewPresent(c.id, ben)))
-	c.add(c.must(NewAdmit(keyOf("home-of-ana"), c.ev.State(), k, c.nonce())))
+	admit := c.add(c.must(NewAdmit(keyOf("home-of-ana"), c.ev.State(), k, c.nonce())))
 	l, err := NewLink(c.ev.State(), c.owner, inv, seedOf("link"), []string{"/ip4/192.0.2.1/udp/4001/quic-v1"})
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +66,59 @@ func makeVectors(t *testing.T) vectors {
 			Key: hex.EncodeToString(o.Key[:]),
 		})
 	}
+	v.addPost(t, c, ben, admit.Hash)
 	return v
+}
+
+// addPost adds a post and what stands around it.
+func (v *vectors) addPost(t *testing.T, c *crew, ben Identity, cred board.Hash) {
+	t.Helper()
+	h := board.Header{
+		Team: c.id, Board: board.GeneralID(c.id), Author: ben.User, Device: board.DeviceID(ben.Device.Public()), DevEpoch: 0x0102030405060708,
+		DevSeq: 2, DevPrev: hashOf([]byte("the entry before")), Cred: cred, ClientMsgID: "post-1", HLC: board.HLCAt(noon) + 3, Kind: board.KindPost,
+	}
+	e := board.NewEntry(h, []byte("grüß dich"))
+	e.Sign(ben.Device)
+	node := keyOf("home-of-ana")
+	epoch := board.Epoch{N: 7, R: 0x1112131415161718}
+	r := board.Record{
+		Board: h.Board, Origin: board.Origin{Node: node.Public(), Epoch: epoch}, Seq: 2,
+		Prev: board.Link{Epoch: epoch, Seq: 1, Hash: hashOf([]byte("the record before"))}, Entry: e.ID, Received: h.HLC + 1,
+	}
+	at := r.Position()
+	sig := board.SignHead(node, at)
+	d := board.Vector{{Node: at.Node, Epoch: at.Epoch, Seq: at.Seq, Hash: at.Hash, Base: board.Point{Epoch: epoch, Seq: 2}}}.Digest()
+	v.Header, v.Signature, v.Body, v.Entry = hex.EncodeToString(e.Raw), hex.EncodeToString(e.Signature), hex.EncodeToString(e.Body), hex.EncodeToString(e.ID[:])
+	v.Record, v.RecordHash, v.HeadSig = hex.EncodeToString(r.Append(nil)), hex.EncodeToString(at.Hash[:]), hex.EncodeToString(sig[:])
+	v.VectorDigest = hex.EncodeToString(d[:])
+}
+
+// checkPost reads the post, its record and its head as they were written down.
+func (v *vectors) checkPost(t *testing.T, st *State, ben board.UserID) {
+	t.Helper()
+	e, err := board.ParseEntry(unhex(t, v.Header), unhex(t, v.Signature), unhex(t, v.Body), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hex.EncodeToString(e.ID[:]) != v.Entry || !e.Verify() || e.Header.Author != ben || string(e.Body) != "grüß dich" {
+		t.Error("another entry:", e.ID, e.Header)
+	}
+	wantStatus(t, "the post", st.CheckEntry(&e.Header), Valid)
+	raw := unhex(t, v.Record)
+	u := binary.BigEndian.Uint64
+	at := board.Position{
+		Board: board.ID(raw[:16]), Node: board.NodeID(raw[16:48]), Epoch: board.Epoch{N: u(raw[48:]), R: u(raw[56:])}, Seq: u(raw[64:]), Hash: hashOf(raw),
+	}
+	if len(raw) != 168 || hex.EncodeToString(at.Hash[:]) != v.RecordHash || board.Hash(raw[128:160]) != e.ID {
+		t.Errorf("another record: %x", at.Hash)
+	}
+	if !board.VerifyHead(at, unhex(t, v.HeadSig)) {
+		t.Error("the head's signature does not fit")
+	}
+	d := board.Vector{{Node: at.Node, Epoch: at.Epoch, Seq: at.Seq, Hash: at.Hash, Base: board.Point{Epoch: at.Epoch, Seq: 2}}}.Digest()
+	if hex.EncodeToString(d[:]) != v.VectorDigest {
+		t.Error("another digest of a vector:", d)
+	}
 }
 
 func unhex(t *testing.T, s string) []byte {
@@ -136,4 +194,5 @@ func TestVectors(t *testing.T) {
 	if a, err := st.CheckKnock(k, nodeOf("home-of-ana"), noon); err != nil || !a.Already || a.User != ben {
 		t.Error("knock:", a, err)
 	}
+	v.checkPost(t, st, ben)
 }
