@@ -18,6 +18,9 @@ type Replica struct {
 	peers   ordered[NodeID, *peer]
 	hot     []*replLog // logs that may need something from a peer
 	freed   bool       // a transfer ended: what waited for its place may go
+	blocked []*replLog // logs that wait for a transfer to end, the longest waiting first
+	retry   int        // how many of blocked are still to be looked at since one ended
+	telling []*view    // what has something to tell
 	paused  []*replLog // logs whose pieces the store could not take
 	sweepAt time.Time
 	token   uint64 // last one given out
@@ -204,14 +207,8 @@ func (r *Replica) act() {
 		r.exchange(t)
 		r.reRecord(t)
 	}
-	freed := r.freed
-	r.freed = false
-	r.plans(freed)
-	for _, p := range r.peers.all() {
-		for _, s := range p.streams {
-			r.tell(s)
-		}
-	}
+	r.plans()
+	r.tellAll()
 }
 
 // at has act called at t, or earlier.

@@ -26,7 +26,7 @@ type replLog struct {
 	refused     []heardHead     // what peers named or sent that contradicts what is held: forks
 	hot         bool            // in Replica.hot
 	tryAt       time.Time       // while hot
-	blocked     bool            // while hot: waits for a transfer to end, not for tryAt
+	blocked     bool            // in Replica.blocked
 	waiting     bool            // for governance to be in step
 }
 

@@ -138,7 +138,8 @@ func (r *Replica) teamLeft(id TeamID) {
 			r.dropPieces(l, func(*piece) bool { return true })
 		}
 	}
-	r.hot = slices.DeleteFunc(r.hot, func(l *replLog) bool { return l.board.team == t })
+	left := func(l *replLog) bool { return l.board.team == t }
+	r.hot, r.blocked = slices.DeleteFunc(r.hot, left), slices.DeleteFunc(r.blocked, left)
 	r.teams.drop(id)
 }
 

@@ -7,7 +7,9 @@ import (
 
 // view is what a stream's two ends have told each other of one team.
 type view struct {
-	team *replTeam
+	stream *stream
+	team   *replTeam
+	listed bool // in Replica.telling
 
 	// Heard: what the peer holds.
 	known    bool
@@ -34,7 +36,7 @@ func (r *Replica) meet(s *stream, t *replTeam) {
 	v := s.views.at(t.id)
 	switch talks := t.talksTo(s.peer.id, s.governance); {
 	case talks && v == nil:
-		v = &view{team: t, vectors: newOrdered[ID, Vector](compareBoards), changed: newOrdered[ID, map[NodeID]bool](compareBoards)}
+		v = &view{stream: s, team: t, vectors: newOrdered[ID, Vector](compareBoards), changed: newOrdered[ID, map[NodeID]bool](compareBoards)}
 		s.views.put(t.id, v)
 		if s.missed[t.id] { // it won't say it again by itself
 			delete(s.missed, t.id)
@@ -42,7 +44,7 @@ func (r *Replica) meet(s *stream, t *replTeam) {
 		}
 		if t.leaves(s.governance) <= wholeAtOnce {
 			v.whole, v.pending = true, true
-			r.at(r.now)
+			r.later(v, r.now)
 		} else {
 			r.do(SendDigest{s.peer.id, s.governance, t.id, t.digest(s.governance)})
 		}
@@ -112,27 +114,42 @@ func (v *view) digests() (ds []boardDigest) {
 	return ds
 }
 
-// tell sends what is due of what a stream's peer must hear.
-func (r *Replica) tell(s *stream) {
-	if s == nil {
+// later has a view looked at in tellAll, at t or earlier.
+func (r *Replica) later(v *view, t time.Time) {
+	if !v.listed {
+		v.listed = true
+		r.telling = append(r.telling, v)
+	}
+	r.at(t)
+}
+
+// tellAll sends what is due of what peers must hear.
+func (r *Replica) tellAll() {
+	telling := r.telling
+	r.telling = nil
+	for _, v := range telling {
+		v.listed = false
+		if s := v.stream; s.peer.streams[side(s.governance)] == s && s.views.at(v.team.id) == v {
+			r.tell(s, v)
+		}
+	}
+}
+
+func (r *Replica) tell(s *stream, v *view) {
+	if v.askLater {
+		r.ask(s, v, true)
+	}
+	if !v.pending {
 		return
 	}
-	for _, v := range s.views.all() {
-		if v.askLater {
-			r.ask(s, v, true)
-		}
-		if !v.pending {
-			continue
-		}
-		due := v.toldAt.Add(r.tellEvery())
-		if v.whole {
-			due = v.toldAt.Add(tellWholeGap)
-		}
-		if v.toldAt.IsZero() || r.isDue(due) {
-			r.tellNow(s, v)
-		} else {
-			r.at(due)
-		}
+	due := v.toldAt.Add(r.tellEvery())
+	if v.whole {
+		due = v.toldAt.Add(tellWholeGap)
+	}
+	if v.toldAt.IsZero() || r.isDue(due) {
+		r.tellNow(s, v)
+	} else {
+		r.later(v, due)
 	}
 }
 
@@ -192,7 +209,7 @@ func (r *Replica) noteChange(b *replBoard, n NodeID) {
 		nodes[n] = true
 		v.whole = v.whole || vanished // a change cannot say that nothing is left
 		v.pending = true
-		r.at(v.toldAt.Add(r.tellEvery()))
+		r.later(v, v.toldAt.Add(r.tellEvery()))
 	}
 }
 
@@ -329,7 +346,7 @@ func (r *Replica) ask(s *stream, v *view, must bool) {
 	if !v.askedAt.IsZero() && r.now.Before(v.askedAt.Add(askEvery)) {
 		if must {
 			v.askLater = true
-			r.at(v.askedAt.Add(askEvery))
+			r.later(v, v.askedAt.Add(askEvery))
 		}
 		return
 	}
@@ -361,7 +378,7 @@ func (r *Replica) digestAsked(s *stream, v *view, d Hash) {
 func (r *Replica) askedVector(e AskedVector) {
 	if _, v := r.viewOf(e.Peer, e.Governance, e.Team); v != nil {
 		v.whole, v.pending = true, true
-		r.at(v.toldAt.Add(tellWholeGap))
+		r.later(v, v.toldAt.Add(tellWholeGap))
 	}
 }
 

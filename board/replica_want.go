@@ -27,6 +27,8 @@ const (
 	slowRate    = 1 << 10 // bytes a second (docs/limits.md)
 	starveTimes = 6       // watchdog times that a transfer may wait while others on its stream move
 	maxHeard    = 4       // heads kept of one log
+	retryAtOnce = 64      // logs that wait for a place are looked at so many at a time, since there may be very many
+	retryGap    = 20 * time.Millisecond
 )
 
 // headHeard notes a head that came by gossip.
@@ -85,10 +87,9 @@ func (r *Replica) heat(l *replLog, when time.Time) {
 	if !l.hot {
 		l.hot, l.tryAt = true, when
 		r.hot = append(r.hot, l)
-	} else if l.blocked || when.Before(l.tryAt) {
+	} else if when.Before(l.tryAt) {
 		l.tryAt = when
 	}
-	l.blocked = false
 	r.at(l.tryAt)
 }
 
@@ -104,33 +105,32 @@ func (r *Replica) heatTeam(t *replTeam) {
 	}
 }
 
-// plans looks at each log that may need something.
-func (r *Replica) plans(freed bool) {
+// plans looks at each log that may need something now.
+func (r *Replica) plans() {
 	hot := r.hot
 	r.hot = nil
-	slices.SortFunc(hot, compareLogs)
 	for _, l := range hot {
-		if l.blocked && !freed || !l.blocked && r.now.Before(l.tryAt) {
+		if r.now.Before(l.tryAt) {
 			r.hot = append(r.hot, l)
-			if !l.blocked {
-				r.at(l.tryAt)
-			}
+			r.at(l.tryAt)
 			continue
 		}
 		l.hot = false
 		r.plan(l)
 	}
-}
-
-func compareLogs(a, b *replLog) int {
-	x, y := a.board, b.board
-	if c := slices.Compare(x.team.id[:], y.team.id[:]); c != 0 {
-		return c
+	if r.freed {
+		r.freed, r.retry = false, len(r.blocked)
 	}
-	if x != y {
-		return compareBoards(x.id, y.id)
+	n := min(r.retry, retryAtOnce, len(r.blocked))
+	again := slices.Clone(r.blocked[:n])
+	r.blocked = append(r.blocked[:0], r.blocked[n:]...)
+	for _, l := range again {
+		l.blocked = false
+		r.plan(l)
 	}
-	return compareNodes(a.node, b.node)
+	if r.retry -= n; r.retry > 0 && len(r.blocked) > 0 {
+		r.at(r.now.Add(retryGap))
+	}
 }
 
 // offer is a peer that could be asked for something.
@@ -171,8 +171,10 @@ func (r *Replica) plan(l *replLog) {
 	}
 	switch {
 	case blocked:
-		l.hot, l.blocked = true, true
-		r.hot = append(r.hot, l)
+		if !l.blocked {
+			l.blocked = true
+			r.blocked = append(r.blocked, l)
+		}
 	case !again.IsZero():
 		r.heat(l, again)
 	}

@@ -328,6 +328,23 @@ func (s *simStore) counting(b ID) (visible map[Hash]bool, orphans map[Origin][]u
 	return visible, orphans
 }
 
+// joined are the entries that can be passed on: whose chain is held from its start. What stands above a hole that only
+// a node that is gone could fill stays where it is.
+func (s *simStore) joined(b ID) map[Hash]bool {
+	h, out := s.holding(b), map[Hash]bool{}
+	for n, epochs := range s.recs[b] {
+		for e, x := range epochs {
+			if _, open := h.Base(Origin{n, e}); open {
+				continue
+			}
+			for _, r := range x.recs {
+				out[r.entry.ID] = true
+			}
+		}
+	}
+	return out
+}
+
 // check demands that each log hangs together and that Holding says the same of it as the records themselves.
 func (s *simStore) check() error {
 	for b, logs := range s.recs {
