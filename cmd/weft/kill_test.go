@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
 	weftv1 "weft/api/weft/v1"
 	"weft/client"
 	"weft/daemon"
@@ -103,7 +105,7 @@ func (l *killLoop) write(ctx context.Context, t *testing.T, name string) {
 		l.flying.Add(-1)
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("%s: %v", id, err)
+				t.Errorf("%s: %v (%s, %s)", id, err, connect.CodeOf(err), client.ReasonOf(err))
 			}
 			return
 		}

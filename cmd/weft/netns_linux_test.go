@@ -48,6 +48,9 @@ func TestTwoMachines(t *testing.T) {
 	}
 }
 
+// history is how many entries are to be there soon after a join.
+const history = 20_000
+
 func twoMachines(t *testing.T) {
 	far, err := cable("10.77.0.1", "10.77.0.2")
 	if err != nil {
@@ -55,7 +58,7 @@ func twoMachines(t *testing.T) {
 	}
 	defer far.Close()
 	env := os.Environ()
-	a, err := launch(shortDir(t), env, "--name", "Ada", "--listen", "/ip4/10.77.0.1/udp/0/quic-v1", "--listen", "/ip4/10.77.0.1/tcp/0")
+	a, err := launch(shortDir(t), env, "--name", "Ada", "--post-rate=-1", "--listen", "/ip4/10.77.0.1/udp/0/quic-v1", "--listen", "/ip4/10.77.0.1/tcp/0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,15 +79,19 @@ func twoMachines(t *testing.T) {
 		}
 	}
 	a.weft(t, "team", "create", "crew")
-	a.weft(t, "post", "crew", "over the cable")
+	a.feed(t, strings.Repeat("over the cable\n", history), "post", "crew", "-")
 	link := strings.TrimSpace(a.weft(t, "team", "invite", "crew"))
 	if r, err := linkReach(link); err != nil || r != reachFar {
 		t.Fatalf("the link leads to no other machine: %d, %v", r, err)
 	}
 	began := time.Now()
 	b.weft(t, "join", link)
-	eventually(t, b, "Ada: over the cable", "read", "crew")
-	t.Logf("joined and read within %s", time.Since(began).Round(time.Millisecond))
+	joined := time.Since(began)
+	eventually(t, b, fmt.Sprintf("crew/general +%d\n", history), "unread")
+	t.Logf("joined within %s, and all %d entries were there within %s", joined.Round(time.Millisecond), history, time.Since(began).Round(time.Millisecond))
+	if last := b.weft(t, "read", "crew", "--last", "1"); !strings.Contains(last, "Ada: over the cable") {
+		t.Errorf("reads %q", last)
+	}
 	b.weft(t, "post", "crew", "and back", "--wait", "replicated")
 	eventually(t, a, "Ben: and back", "read", "crew")
 	if peers := b.weft(t, "peers"); !strings.Contains(peers, "/ip4/10.77.0.1/") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -140,9 +141,15 @@ func shortDir(t *testing.T) string {
 // weft runs one command line against the node and returns what it wrote to standard output.
 func (p *process) weft(t *testing.T, args ...string) string {
 	t.Helper()
+	return p.feed(t, "", args...)
+}
+
+// feed is weft with text as its standard input.
+func (p *process) feed(t *testing.T, text string, args ...string) string {
+	t.Helper()
 	cmd := exec.Command("weft", append([]string{"--dir", p.dir}, args...)...)
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stdin, cmd.Stderr = strings.NewReader(text), &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("weft %q: %v\n%s%s", args, err, stderr.String(), p.log())

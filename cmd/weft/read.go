@@ -47,8 +47,8 @@ func (a *app) readCommand() *cobra.Command {
 		Use:   "read TEAM[/BOARD]",
 		Short: "Read a board, oldest first",
 		Long: `Prints the newest entries of a board, oldest first. With --follow it goes on with what arrives, over restarts of the
-daemon too; an entry that arrives late is marked as such, since its place is further up. With --mark what was printed
-counts as read.`,
+daemon too; an entry that arrives late is marked as such, since its place is further up. With --mark everything up
+to what was printed counts as read.`,
 		Example: `  weft read crew
   weft read crew/commits --last 100000 --json | jq -r .text
   weft read crew --follow --mark`,
@@ -73,7 +73,7 @@ counts as read.`,
 	}
 	cmd.Flags().Uint64Var(&f.last, "last", defaultLast, "how many of the newest entries; as many as you like")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with what arrives, until interrupted")
-	cmd.Flags().BoolVar(&f.mark, "mark", false, "mark what is printed as read")
+	cmd.Flags().BoolVar(&f.mark, "mark", false, "mark everything up to what is printed as read")
 	return cmd
 }
 

@@ -33,6 +33,7 @@ import (
 //	at NAME ARGS              weft --dir NAME ARGS; its output goes where stdout looks
 //	until PATTERN NAME ARGS   the same again and again, until the output matches
 //	usage PATTERN ARGS        weft ARGS is wrong usage: status 2, nothing on stdout, stderr matches
+//	shows FILE PATTERN        wait until the file matches
 //	newer NAME                a later version of weft has written the store of this (stopped) node
 //	taken VAR                 a TCP port that somebody listens on
 //	set VAR NAME FIELD ARGS   the same with --json; the field of the first object goes into the variable
@@ -53,7 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": scriptStart, "kill9": scriptKill, "stop": scriptStop, "logged": scriptLogged,
 			"at": scriptAt, "until": scriptUntil, "set": scriptSet, "bytes": scriptBytes, "same": scriptSame,
-			"taken": scriptTaken, "usage": scriptUsage, "newer": scriptNewer,
+			"taken": scriptTaken, "usage": scriptUsage, "newer": scriptNewer, "shows": scriptShows,
 		},
 	})
 }
@@ -265,4 +266,17 @@ func scriptNewer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(txn.Set(key, binary.BigEndian.AppendUint32(value, sum)))
 	ts.Check(txn.CommitAt(db.MaxVersion()+1, nil))
 	ts.Check(db.Close())
+}
+
+// scriptShows waits until a file that somebody writes matches.
+func scriptShows(ts *testscript.TestScript, neg bool, args []string) {
+	re := regexp.MustCompile("(?s)" + args[1])
+	var b []byte
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		var err error
+		if b, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && re.Match(b) {
+			return
+		}
+	}
+	ts.Fatalf("%s never matched %s:\n%s", args[0], args[1], b)
 }
