@@ -77,8 +77,6 @@ func TestBadTopicMessages(t *testing.T) {
 	unsigned.Items[0].HeadSig = nil
 	forged.Items = slices.Clone(next.Items)
 	forged.Items[0].HeadSig = make([]byte, 64)
-	wrongTeam := next
-	wrongTeam.Board = board.GeneralID(elsewhere)
 	stranger := randomKey()
 	unknown := *good
 	unknown.Node, unknown.Items = stranger.Public(), slices.Clone(good.Items)
@@ -94,6 +92,11 @@ func TestBadTopicMessages(t *testing.T) {
 		m, _ := proto.Marshal(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Beat{Beat: &weftv1.Signed{Object: raw, Key: self[:], Signature: sig[:]}}})
 		return m
 	}
+	at.Board = board.GeneralID(elsewhere)
+	elseSig := board.SignHead(b.key, at)
+	wrongTeam, _ := proto.Marshal(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Push{Push: &weftv1.Push{
+		Heads: []*weftv1.Head{{Position: at.Wire(), Signature: elseSig[:]}},
+	}}})
 	part := *good // what is held, in another cut than it was pushed in
 	part.Items = slices.Clone(good.Items[:2])
 	partSig := board.SignHead(b.key, board.Position{Board: general, Node: part.Node, Epoch: part.Epoch, Seq: 2, Hash: part.Hashes()[1]})
@@ -112,7 +115,7 @@ func TestBadTopicMessages(t *testing.T) {
 			{"forged head", push(forged.Wire()), "bad_signature"},
 		},
 		c: {
-			{"another team's board", push(wrongTeam.Wire()), "wrong_team"},
+			{"another team's board", wrongTeam, "wrong_team"},
 			{"unknown node", push(unknown.Wire()), "unknown_origin"},
 			{"what is held", push(part.Wire()), "duplicate"},
 		},
