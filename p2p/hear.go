@@ -208,6 +208,7 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 		return rejected{"bad_signature", true}
 	}
 	t.note(n, boot, b.Number, last)
+	t.m.clocks.heard(n, board.HLC(b.SentHlc), t.m.o.Now())
 	ask := from
 	if p, err := PeerIDOf(n); err == nil && t.m.host.Network().Connectedness(p) == network.Connected {
 		ask = n

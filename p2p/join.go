@@ -118,7 +118,7 @@ func quoteName(s string) string {
 }
 
 // knockTime is how long one admitter gets when the link names others too.
-const knockTime = 10 * time.Second
+const knockTime = 6 * time.Second
 
 // knock says who this is to one admitter and returns what it says.
 func (m *Mesh) knock(ctx context.Context, t board.TeamID, link *weftv1.InviteLink, i int) (*weftv1.LobbyReply, error) {

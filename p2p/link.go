@@ -73,20 +73,17 @@ func (m *Mesh) accept(s network.Stream, governance bool) {
 		s.Reset()
 		return
 	}
-	if !governance {
-		m.untilShared(n)
-	}
+	m.untilUseful(n, governance)
 	m.newLink(s, n, governance).run()
 }
 
-// untilShared waits for governance to say that n is a node of one of this node's teams: on the way into a team it is
-// only trusted, and what it says of boards could not be used yet.
-func (m *Mesh) untilShared(n board.NodeID) {
+// untilUseful puts off the greeting while what the peer says after it could not be used yet (roster.useful).
+func (m *Mesh) untilUseful(n board.NodeID, governance bool) {
 	changed, stop := m.who.changed.watch()
 	defer stop()
 	patience := time.NewTimer(m.o.Limits.Idle / 2)
 	defer patience.Stop()
-	for !m.who.shares(n) {
+	for !m.who.useful(n, governance) {
 		select {
 		case <-changed:
 		case <-patience.C:
@@ -126,6 +123,7 @@ func (m *Mesh) newLink(s network.Stream, n board.NodeID, governance bool) *link 
 
 // run says hello, hears one, and carries the stream until it ends.
 func (k *link) run() {
+	defer k.m.peers.nudge()
 	defer close(k.ended)
 	defer k.reset()
 	r := newFrameReader(k.s, k.m.o.Limits.SyncFrame, k.m.o.Limits.Idle, k.m.o.Limits.MinRate)

@@ -21,20 +21,21 @@ import (
 
 // Mesh is this node's part in the network of its teams' nodes. It is safe for concurrent use.
 type Mesh struct {
-	o     Options
-	log   *slog.Logger
-	self  board.NodeID
-	boot  [16]byte // of this start, in hellos and beats
-	host  host.Host
-	gate  *gater
-	stats *metrics
-	kv    *settings
-	who   *roster   // who may be here, as of the last look at the store
-	loop  *loop     // owns the Replica
-	pool  *ingester // carries out Ingest
-	subs  *topics
-	peers *peering
-	lobby *lobby
+	o      Options
+	log    *slog.Logger
+	self   board.NodeID
+	boot   [16]byte // of this start, in hellos and beats
+	host   host.Host
+	gate   *gater
+	stats  *metrics
+	kv     *settings
+	who    *roster   // who may be here, as of the last look at the store
+	loop   *loop     // owns the Replica
+	pool   *ingester // carries out Ingest
+	subs   *topics
+	peers  *peering
+	lobby  *lobby
+	clocks skews // of other nodes
 
 	records *records // of peers' addresses
 

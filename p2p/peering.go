@@ -53,6 +53,7 @@ type target struct {
 	lastErr  string
 	lastSeen time.Time
 	link     [2]*link // open: boards, governance
+	greeting [2]*link // opened from here last
 	openNext time.Time
 	opens    int // streams that failed in a row
 }
@@ -140,7 +141,7 @@ func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 			}
 			continue
 		}
-		if t.isNode && slices.Compare(p.m.self[:], t.node[:]) < 0 && (t.link[0] == nil && p.m.who.shares(t.node) || t.link[1] == nil) && due(t.openNext) {
+		if t.isNode && slices.Compare(p.m.self[:], t.node[:]) < 0 && (p.missing(t, false) || p.missing(t, true)) && due(t.openNext) {
 			p.open(ctx, t, rnd)
 		}
 	}
@@ -200,20 +201,41 @@ func (p *peering) open(ctx context.Context, t *target, rnd *rand.Rand) {
 	t.busy = true
 	t.openNext = time.Now().Add(backoff(t.opens, rnd))
 	t.opens++
-	missing := [2]bool{t.link[0] == nil && p.m.who.shares(t.node), t.link[1] == nil}
+	missing := [2]bool{p.missing(t, false), p.missing(t, true)}
 	p.wg.Go(func() {
 		for _, governance := range []bool{true, false} {
-			if missing[index(governance)] {
-				if _, err := p.m.open(ctx, t.id, t.node, governance); err != nil {
-					p.m.log.Debug("couldn't open a stream", "peer", t.id.String(), "err", err)
-				}
+			if !missing[index(governance)] {
+				continue
 			}
+			k, err := p.m.open(ctx, t.id, t.node, governance)
+			if err != nil {
+				p.m.log.Debug("couldn't open a stream", "peer", t.id.String(), "err", err)
+				continue
+			}
+			p.mu.Lock()
+			t.greeting[index(governance)] = k
+			p.mu.Unlock()
 		}
 		p.mu.Lock()
 		t.busy = false
 		p.mu.Unlock()
 		p.nudge()
 	})
+}
+
+// missing says whether a stream to t should be opened: there is none, none whose greeting is under way, and it would be
+// of use. Called with mu held.
+func (p *peering) missing(t *target, governance bool) bool {
+	i := index(governance)
+	if k := t.greeting[i]; k != nil {
+		select {
+		case <-k.ended:
+			t.greeting[i] = nil
+		default:
+			return false
+		}
+	}
+	return t.link[i] == nil && p.m.who.useful(t.node, governance)
 }
 
 func index(governance bool) int {

@@ -157,8 +157,25 @@ func (r *roster) knows(n board.NodeID) bool {
 	return len(r.mu.trusted[n]) > 0
 }
 
-// shares says whether n is a node of a team of this node's, by that team's own state.
-func (r *roster) shares(n board.NodeID) bool { return len(r.view.Load().shared[n]) > 0 }
+// useful says whether a stream to n is of use yet. On the way into a team that one is on which governance can come once
+// the team is taken up, and the one for boards once governance says that n is a node.
+func (r *roster) useful(n board.NodeID, governance bool) bool {
+	v := r.view.Load()
+	if len(v.shared[n]) > 0 {
+		return true
+	}
+	if !governance {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := range r.mu.trusted[n] {
+		if v.teams[t] != nil {
+			return true
+		}
+	}
+	return false
+}
 
 // knowsPeer is knows for a libp2p id.
 func (r *roster) knowsPeer(p peer.ID) bool {
