@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -10,11 +11,22 @@ import (
 	"weft/sim"
 )
 
+var (
+	firstSeed = flag.Uint64("first-seed", 100, "first seed of TestTenNodesInTrouble")
+	seeds     = flag.Uint64("seeds", 1, "how many seeds TestTenNodesInTrouble runs")
+)
+
 // TestTenNodesInTrouble lets a seed choose what goes wrong, one thing after the other, while everybody talks.
 func TestTenNodesInTrouble(t *testing.T) {
-	inBubble(t, 100, func(w *sim.World) {
+	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { trouble(t, seed) })
+	}
+}
+
+func trouble(t *testing.T, seed uint64) {
+	inBubble(t, seed, func(w *sim.World) {
 		n := w.Crew(10, sim.NodeOptions{})
-		c := &chaos{World: w, r: rand.New(rand.NewPCG(100, 1)), nodes: n, boards: []board.ID{w.General(), w.Board("second")}}
+		c := &chaos{World: w, r: rand.New(rand.NewPCG(seed, 1)), nodes: n, boards: []board.ID{w.General(), w.Board("second")}}
 		c.Settle(time.Minute)
 		for range 12 {
 			c.step()

@@ -96,8 +96,8 @@ func TestLateJoinerOverASlowLink(t *testing.T) {
 	inBubble(t, 6, func(w *sim.World) {
 		n := w.Crew(2, sim.NodeOptions{})
 		for range 4 {
-			n[0].Post(w.General(), 400)
-			n[1].Post(w.General(), 100)
+			n[0].PostTogether(w.General(), 400)
+			n[1].PostTogether(w.General(), 100)
 		}
 		w.Settle(time.Minute)
 		late := w.Start("late", sim.NodeOptions{Bandwidth: 512_000})

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -138,24 +137,33 @@ func (w *World) Join(n *Node) {
 func (n *Node) Post(b board.ID, count int) (last store.Receipt) {
 	n.world.T.Helper()
 	for range count {
+		last = n.PostTogether(b, 1)
+	}
+	return last
+}
+
+// PostTogether writes count entries at a node in one go.
+func (n *Node) PostTogether(b board.ID, count int) (last store.Receipt) {
+	n.world.T.Helper()
+	posts := make([]check.Post, count)
+	drafts := make([]store.Draft, count)
+	for i := range posts {
 		n.posted++
-		p := n.nextPost(b)
-		n.world.Check.Attempt(p)
-		rs, err := n.store.Append(n.world.T.Context(), []store.Draft{{
+		posts[i] = n.nextPost(b)
+		n.world.Check.Attempt(posts[i])
+		drafts[i] = store.Draft{
 			Team: n.world.team, Board: b, Author: n.id.User, Device: n.id.Device, Kind: board.KindPost,
-			Body: []byte(p.Text), ClientMsgID: p.MsgID,
-		}})
-		if err != nil {
-			var quota store.ErrQuota
-			if errors.As(err, &quota) || errors.Is(err, store.ErrBusy) {
-				n.world.Check.Refused(p, n.Name, "quota")
-				continue
-			}
-			n.world.T.Errorf("node %s couldn't post: %v", n.Name, err)
-			return last
+			Body: []byte(posts[i].Text), ClientMsgID: posts[i].MsgID,
 		}
-		last = rs[0]
-		n.world.Check.Acked(p, check.Ack{Node: n.Name, Entry: last.Entry.String(), Origin: origin(last.Position.Origin()), Seq: last.Position.Seq})
+	}
+	receipts, err := n.store.Append(n.world.T.Context(), drafts)
+	if err != nil {
+		n.world.T.Errorf("node %s couldn't post: %v", n.Name, err)
+		return last
+	}
+	for i, r := range receipts {
+		n.world.Check.Acked(posts[i], check.Ack{Node: n.Name, Entry: r.Entry.String(), Origin: origin(r.Position.Origin()), Seq: r.Position.Seq})
+		last = r
 	}
 	return last
 }
@@ -176,14 +184,23 @@ func (w *World) running() []*Node {
 	return slices.DeleteFunc(slices.Clone(w.nodes), func(n *Node) bool { return !n.Running() })
 }
 
-// inStep says whether all running nodes hold the same, and if not, who differs.
+// inStep says whether all running nodes hold the same and none of them has an entry that waits to be recorded again,
+// and if not, who differs.
 func (w *World) inStep() (bool, string) {
+	w.T.Helper()
 	nodes := w.running()
 	var first string
 	for i, n := range nodes {
 		var vs []board.BoardVector
 		for _, info := range n.store.Boards(w.team) {
 			vs = append(vs, board.BoardVector{Board: info.ID, Vector: n.store.Vector(info.ID)})
+			orphans, err := n.store.Orphans(w.T.Context(), info.ID)
+			if err != nil {
+				w.T.Fatalf("couldn't ask %s for records that don't count: %v", n.Name, err)
+			}
+			if len(orphans) > 0 {
+				return false, fmt.Sprintf("\n  %s has entries of %s with no counting record, of %d origins", n.Name, info.Name, len(orphans))
+			}
 		}
 		d := board.TeamDigest(vs)
 		if i == 0 {
