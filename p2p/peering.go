@@ -47,6 +47,7 @@ type target struct {
 	node     board.NodeID
 	isNode   bool // shares a team, so that streams are wanted too
 	static   bool
+	worked   bool // a stream was open on the connection
 	busy     bool // a dial, or the opening of a stream, is under way
 	fails    int
 	next     time.Time // not dialled before
@@ -180,7 +181,7 @@ func (p *peering) dial(ctx context.Context, t *target, rnd *rand.Rand) {
 			t.lastErr = err.Error()
 			p.m.stats.dials.WithLabelValues("failed").Inc()
 		} else {
-			t.lastErr, t.fails = "", 0
+			t.lastErr = ""
 			p.m.stats.dials.WithLabelValues("connected").Inc()
 		}
 		p.mu.Unlock()
@@ -255,6 +256,7 @@ func (p *peering) linked(k *link) {
 	}
 	if t != nil {
 		t.link[index(k.governance)] = k
+		t.worked, t.fails = true, 0
 		if t.lastSeen = p.m.o.Now(); t.link[0] != nil && t.link[1] != nil {
 			t.opens = 0
 		}
@@ -284,7 +286,7 @@ func (p *peering) connected(_ network.Network, c network.Conn) {
 	id := c.RemotePeer()
 	p.mu.Lock()
 	if t := p.mu.targets[id]; t != nil {
-		t.fails, t.opens, t.next, t.openNext, t.lastSeen = 0, 0, time.Time{}, time.Time{}, p.m.o.Now()
+		t.opens, t.openNext, t.lastSeen = 0, time.Time{}, p.m.o.Now()
 	}
 	p.mu.Unlock()
 	p.nudge()
@@ -297,7 +299,11 @@ func (p *peering) disconnected(_ network.Network, c network.Conn) {
 		p.m.subs.forget(id)
 		p.mu.Lock()
 		if t := p.mu.targets[id]; t != nil {
-			t.next, t.fails = time.Time{}, 0
+			// At once after a connection that was of use; one that was closed as soon as it was there counts as a failure.
+			if t.worked {
+				t.fails, t.next = 0, time.Time{}
+			}
+			t.worked = false
 			t.lastSeen = p.m.o.Now()
 		}
 		p.mu.Unlock()

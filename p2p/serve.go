@@ -33,6 +33,7 @@ type transfer struct {
 	node     board.NodeID
 	rows     []board.Segment // what is left, in the order of sending
 	backward bool
+	started  bool // of a backward one: the run with the signed head was sent
 
 	credit int  // bytes that may be sent; guarded by link.mu
 	gone   bool // cancelled; guarded by link.mu
@@ -236,21 +237,18 @@ func (k *link) finish(t *transfer) {
 func (k *link) nextRun(t *transfer, maxBytes int) (*board.Run, error) {
 	row := &t.rows[0]
 	o := board.Origin{Node: t.node, Epoch: row.Epoch}
-	read := k.m.o.Store.Run
 	if t.backward {
-		run, err := k.m.o.Store.RunBack(k.m.ctx, t.board, o, row.Last, maxBytes)
+		run, err := k.runBack(t, o, row.Last, maxBytes)
 		if err != nil {
 			return nil, err
 		}
-		if run.First < row.First || run.LastSeq() != row.Last { // never below what was asked for
-			run = cutFront(run, row.First)
-		}
+		run = cutFront(run, row.First)
 		if row.Last = run.First - 1; row.Last < row.First {
 			t.rows = t.rows[1:]
 		}
 		return run, nil
 	}
-	run, err := read(k.m.ctx, t.board, o, row.First, row.Last, maxBytes)
+	run, err := k.m.o.Store.Run(k.m.ctx, t.board, o, row.First, row.Last, maxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -258,6 +256,27 @@ func (k *link) nextRun(t *transfer, maxBytes int) (*board.Run, error) {
 		t.rows = t.rows[1:]
 	}
 	return run, nil
+}
+
+// runBack reads the records that end at last. The first run of a transfer ends at the next signed head at or after last,
+// since the asker may hold nothing above it that would vouch for it.
+func (k *link) runBack(t *transfer, o board.Origin, last uint64, maxBytes int) (*board.Run, error) {
+	if t.started {
+		return k.m.o.Store.RunBack(k.m.ctx, t.board, o, last, maxBytes)
+	}
+	above, err := k.m.o.Store.Run(k.m.ctx, t.board, o, last, last, 1)
+	if err != nil {
+		return nil, err
+	}
+	run, err := k.m.o.Store.RunBack(k.m.ctx, t.board, o, above.LastSeq(), maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	signed := *run
+	signed.Items = slices.Clone(run.Items)
+	signed.Items[len(signed.Items)-1].HeadSig = above.Items[len(above.Items)-1].HeadSig
+	t.started = true
+	return &signed, nil
 }
 
 // cutFront is run from seq first on.
