@@ -125,7 +125,6 @@ func (e *Evaluator) mark(it *item) {
 	}
 	if t := e.tickets[it.hash]; t != nil && t.item == nil {
 		t.item = it
-		t.again = true
 		e.stale.tickets[t] = struct{}{}
 	}
 }
