@@ -72,10 +72,7 @@ demo: build ## three nodes on this machine: join, feed, chat, kill -9, catch up
 	$(GO) run ./cmd/weft-demo -weft bin/weft
 
 bench: build ## the figures of this machine
-	bin/weftlab bench append
-	bin/weftlab bench catchup
-	bin/weftlab bench login
-	bin/weftlab bench idle
+	bin/weftlab bench all --data .bench
 	$(GO) test -run '^$$' -bench . -benchmem ./board/... ./store/...
 
 soak: build ## hours instead of minutes: kills, simulator seeds, fuzzing

@@ -315,3 +315,50 @@ func takenPort(t *testing.T) string {
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().String()
 }
+
+// TestAClockThatIsAnHourWrong lets a node with a wrong clock talk to one with a right clock: nothing is lost on either
+// side, and doctor says what is the matter.
+func TestAClockThatIsAnHourWrong(t *testing.T) {
+	var logA, logB buffer
+	wrong := testConfig(t, "Ada", &logA)
+	wrong.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	a, b := start(t, wrong), start(t, testConfig(t, "Ben", &logB))
+	ca, cb := dial(t, a), dial(t, b)
+	ctx := t.Context()
+	must(ca.Teams.CreateTeam(ctx, connect.NewRequest(&weftv1.CreateTeamRequest{Name: "crew"})))
+	link := must(ca.Teams.CreateInvite(ctx, connect.NewRequest(&weftv1.CreateInviteRequest{Team: "crew"}))).Link
+	must(cb.Teams.Join(ctx, connect.NewRequest(&weftv1.JoinTeamRequest{Link: link})))
+	for _, c := range []*client.Client{ca, cb} {
+		if _, err := c.Post(ctx, client.Post{Team: "crew", Text: "what time is it", Wait: "replicated"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []*client.Client{ca, cb} {
+		page := must(c.Boards.History(ctx, connect.NewRequest(&weftv1.HistoryRequest{Team: "crew"})))
+		if len(page.Entries) != 2 {
+			t.Errorf("%d entries instead of two", len(page.Entries))
+		}
+	}
+	// Doctor hears of it with the first beat after the posts.
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for patience := time.After(30 * time.Second); ; {
+		var found []string
+		for _, d := range []*Daemon{a, b} {
+			for _, c := range d.doctor(ctx) {
+				if c.Name == "clock against peers" && c.Level == levelFail {
+					found = append(found, c.Found)
+				}
+			}
+		}
+		if len(found) == 2 {
+			t.Log(found)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			t.Fatalf("doctor found %q only", found)
+		}
+	}
+}

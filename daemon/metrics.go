@@ -102,6 +102,7 @@ func onlyHost(address string, next http.Handler) http.Handler {
 // doctor adds what only a running node knows to Doctor.
 func (d *Daemon) doctor(context.Context) []*weftv1.DoctorCheck {
 	checks := Doctor(d.cfg)
-	checks = append(checks, checkListen(d.mesh.Addrs()), checkSocket(d.socket), checkStore(d.store.Status()))
+	ahead, peers := d.mesh.ClockSkew()
+	checks = append(checks, checkSkew(ahead, peers), checkListen(d.mesh.Addrs()), checkSocket(d.socket), checkStore(d.store.Status()))
 	return checks
 }

@@ -47,8 +47,8 @@ func (a *app) readCommand() *cobra.Command {
 		Use:   "read TEAM[/BOARD]",
 		Short: "Read a board, oldest first",
 		Long: `Prints the newest entries of a board, oldest first. With --follow it goes on with what arrives, over restarts of the
-daemon too; an entry that arrives late is marked as such, since its place is further up. With --mark everything up
-to what was printed counts as read.`,
+daemon too; an entry that arrives late is marked as such, since its place is further up. With --mark everything up to
+what was printed counts as read.`,
 		Example: `  weft read crew
   weft read crew/commits --last 100000 --json | jq -r .text
   weft read crew --follow --mark`,
