@@ -24,7 +24,7 @@ type Replica struct {
 	paused  []*replLog // logs whose pieces the store could not take
 	sweepAt time.Time
 	token   uint64 // last one given out
-	outs    map[uint64]*piece
+	outs    map[uint64]*batch
 	out     []Effect
 }
 
@@ -129,7 +129,7 @@ func NewReplica(cfg ReplicaConfig, rnd *rand.Rand) *Replica {
 		cfg.NewestFirst = 20_000
 	}
 	return &Replica{
-		cfg: cfg, rnd: rnd, outs: map[uint64]*piece{},
+		cfg: cfg, rnd: rnd, outs: map[uint64]*batch{},
 		teams: newOrdered[TeamID, *replTeam](func(a, b TeamID) int { return slices.Compare(a[:], b[:]) }),
 		peers: newOrdered[NodeID, *peer](compareNodes),
 	}

@@ -6,78 +6,88 @@ import (
 	"time"
 )
 
-// ingested follows up what the store said of a piece.
+// ingested follows up what the store said of a batch.
 func (r *Replica) ingested(e Ingested) {
-	p := r.outs[e.Token]
-	if p == nil {
+	b := r.outs[e.Token]
+	if b == nil {
 		return
 	}
 	delete(r.outs, e.Token)
+	p := b.pieces[0] // all are of one log, one transfer and one peer
 	l := p.log
 	l.out = nil
 	if l.gone {
-		r.settle(p)
+		r.settleAll(b)
 		return
 	}
 	switch err := e.Err; {
 	case err == nil || errors.Is(err, ErrBeyondSeal) || errors.Is(err, ErrClockAhead):
-		r.stored(p)
+		r.stored(b)
 	case errors.Is(err, ErrPending), errors.Is(err, ErrUnknownOrigin):
-		r.count("pending", p.records)
-		r.pause(p, r.cfg.PendingEvery)
+		r.count("pending", len(b.run.Items))
+		r.pause(b, r.cfg.PendingEvery)
 		r.askGovernance(r.nearest(p.from, l.board.team), l.board.team)
 	case errors.Is(err, ErrFork):
-		r.discard(p, forked)
+		for _, p := range b.pieces {
+			r.discard(p, forked)
+		}
 	case errors.Is(err, ErrGap):
 		r.count("store_gap", 1)
-		r.settle(p)
+		r.settleAll(b)
 		if t := p.transfer; t != nil && !t.ended {
 			r.strike(l, t.stream.peer.id)
 			r.cancel(t)
 		}
 	case errors.Is(err, ErrMalformed), errors.Is(err, ErrBadSignature), errors.Is(err, ErrTooLarge), errors.Is(err, ErrOutOfOrder):
-		r.rubbish(p)
+		r.rubbish(b)
 	default:
 		r.count("store_failed", 1)
-		r.pause(p, storePause)
+		r.pause(b, storePause)
 	}
 	r.feed(l)
 }
 
-func (r *Replica) stored(p *piece) {
-	l, run := p.log, p.run
+func (r *Replica) settleAll(b *batch) {
+	for _, p := range b.pieces {
+		r.settle(p)
+	}
+}
+
+func (r *Replica) stored(b *batch) {
+	p, run := b.pieces[0], b.run
+	l := p.log
 	if t := p.transfer; t != nil {
 		t.useful += len(run.Items)
 		t.progress, t.nudged = r.now, false
 		delete(l.avoid, t.stream.peer.id)
 	}
-	r.settle(p)
-	r.raise(l.board, l.node, Stretch{run.Epoch, run.First, run.LastSeq(), p.hashes[0], run.Prev})
+	r.settleAll(b)
+	r.raise(l.board, l.node, Stretch{run.Epoch, run.First, run.LastSeq(), b.last, run.Prev})
 	if !l.board.holding.Counting(run.Origin, run.LastSeq()) {
 		r.count("beyond_seal", len(run.Items))
 	}
 }
 
-// pause puts a piece back and leaves its log alone for a while. Meanwhile its transfer gets no credit.
-func (r *Replica) pause(p *piece, d time.Duration) {
-	l := p.log
-	p.hashes = p.run.Hashes()
-	l.pieces = slices.Insert(l.pieces, 0, p)
+// pause puts a batch's pieces back and leaves their log alone for a while. Meanwhile its transfer gets no credit.
+func (r *Replica) pause(b *batch, d time.Duration) {
+	l := b.pieces[0].log
+	l.pieces = append(b.pieces, l.pieces...)
 	l.pending, l.pausedUntil = true, r.now.Add(d)
 	r.paused = append(r.paused, l)
 	r.at(l.pausedUntil)
 }
 
-// rubbish leaves the peer that sent a piece which cannot be right: at once where it answered with it, since it should
-// have checked it before it stored it.
-func (r *Replica) rubbish(p *piece) {
+// rubbish leaves the peer that sent what cannot be right: at once where it answered with it, since it should have
+// checked it before it stored it.
+func (r *Replica) rubbish(b *batch) {
+	p := b.pieces[0]
 	weight := 1.0
 	if p.transfer != nil {
 		weight = banScore
 		p.transfer.useful++ // judged here
 		r.strike(p.log, p.from)
 	}
-	r.settle(p)
+	r.settleAll(b)
 	r.blame(p.from, "rubbish", weight)
 }
 

@@ -13,7 +13,7 @@ type replLog struct {
 
 	// Runs that are here and not stored yet.
 	pieces      []*piece
-	out         *piece // with the store
+	out         *batch // with the store
 	pending     bool   // the store lacks a right; or has trouble of its own
 	pausedUntil time.Time
 
@@ -196,12 +196,7 @@ func (r *Replica) feed(l *replLog) {
 		}
 		l.pieces = slices.Delete(l.pieces, i, i+1)
 		if v == ready {
-			tail := p.tail && len(l.board.holding.Stretches(l.node)) == 0
-			r.token++
-			r.outs[r.token] = p
-			l.out = p
-			p.run, p.hashes = run, []Hash{last}
-			r.do(Ingest{r.token, l.board.team.id, run, tail, p.from})
+			r.hand(l.gather(p, run, last))
 			return
 		}
 		r.discard(p, v)
@@ -211,6 +206,66 @@ func (r *Replica) feed(l *replLog) {
 			r.answeredApart(l, t)
 		}
 	}
+}
+
+// batch is what the store is given at once: pieces of one log and peer that adjoin, since a commit for each would cost
+// more than all the rest.
+type batch struct {
+	pieces []*piece // in the order of their coming
+	run    *Run     // what is new of them
+	last   Hash     // of run's last record
+	tail   bool
+}
+
+// maxBatch is about how many bytes of pieces are gathered.
+const maxBatch = 1 << 20
+
+// gather joins to a piece those that wait behind it, or before it where history comes newest first.
+func (l *replLog) gather(p *piece, run *Run, last Hash) *batch {
+	b := &batch{pieces: []*piece{p}, run: run, last: last, tail: p.tail && len(l.board.holding.Stretches(l.node)) == 0}
+	runs, items, size := []*Run{run}, len(run.Items), p.size
+	first, end := run, last // the ends of what is gathered
+	s, held := l.board.holding.Get(run.Origin)
+	older := p.tail && !(held && run.First > s.Hi)
+	for i := 0; i < len(l.pieces); {
+		x := l.pieces[i]
+		fits := x.transfer == p.transfer && x.from == p.from && x.run.Epoch == run.Epoch && size+x.size <= maxBatch && items+x.records <= MaxRunItems
+		after := fits && !older && x.run.First == runs[len(runs)-1].LastSeq()+1 && x.run.Prev.Hash == end && x.signed()
+		before := fits && older && x.run.LastSeq()+1 == first.First && x.hashes[len(x.hashes)-1] == first.Prev.Hash
+		switch {
+		case after:
+			runs, end = append(runs, x.run), x.hashes[len(x.hashes)-1]
+		case before:
+			runs, first = slices.Insert(runs, 0, x.run), x.run
+		default:
+			i++
+			continue
+		}
+		items, size = items+x.records, size+x.size
+		b.pieces, l.pieces = append(b.pieces, x), slices.Delete(l.pieces, i, i+1)
+	}
+	if len(runs) > 1 {
+		b.run, b.last = join(runs, items), end
+	}
+	return b
+}
+
+// join makes one run of adjoining ones.
+func join(runs []*Run, items int) *Run {
+	r := *runs[0]
+	r.Items = make([]Item, 0, items)
+	for _, x := range runs {
+		r.Items = append(r.Items, x.Items...)
+	}
+	return &r
+}
+
+// hand gives a batch to the store.
+func (r *Replica) hand(b *batch) {
+	l := b.pieces[0].log
+	r.token++
+	r.outs[r.token], l.out = b, b
+	r.do(Ingest{r.token, l.board.team.id, b.run, b.tail, b.pieces[0].from})
 }
 
 // answeredApart ends a transfer whose answer does not join what is held. Where older history is still missing here, it
