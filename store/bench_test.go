@@ -37,7 +37,8 @@ func sentence(rnd *rand.Rand, n int) string {
 
 // fill appends n posts of 200 bytes in batches.
 func (f *fixture) fill(n int) {
-	rnd := rand.New(rand.NewPCG(1, 2))
+	f.n++
+	rnd := rand.New(rand.NewPCG(1, uint64(f.n)))
 	for i := 0; i < n; {
 		var ds []Draft
 		for len(ds) < 500 && i < n {

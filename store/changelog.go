@@ -74,7 +74,7 @@ func (g *group) changeTeam(t board.TeamID) {
 
 // writeChanges writes the group's part of the change log.
 func (g *group) writeChanges() error {
-	if g.changed == 0 {
+	if g.changed == 0 || g.quiet {
 		return nil
 	}
 	check := nextCheck(g.m.changeCheck, g.s.salt, g.changes)

@@ -153,8 +153,11 @@ func (s *Store) beginGroup() {
 
 // alone says whether a task wants a group for itself.
 func alone(t task) bool {
-	_, ok := t.(*userTask)
-	return ok
+	switch t.(type) {
+	case *userTask, *mendTask:
+		return true
+	}
+	return false
 }
 
 // retryAlone tries tasks one by one after their group was thrown away, so that only the one at fault fails.

@@ -35,7 +35,7 @@ func (s *Store) noteDamage(what string, key []byte) {
 	n := s.damageCount.Add(1)
 	s.metrics.damaged.Inc()
 	if n <= 20 || n%1000 == 0 {
-		s.opts.Log.Warn("stored data is damaged", "what", what, "key", fmt.Sprintf("%x", key), "found so far", n)
+		s.opts.Log.Warn("stored data is damaged", "what", what, "key", fmt.Sprintf("%x", key), "found", n)
 	}
 }
 

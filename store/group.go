@@ -41,6 +41,7 @@ type group struct {
 	restored       map[*logState][]uint64
 	flips          bool // bits on disk (j) and in memory must be seen together
 	newLogs        int
+	quiet          bool // nobody is told of changes
 }
 
 // logDelta is how a group changes a log.

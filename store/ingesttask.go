@@ -91,29 +91,29 @@ func (t *ingestTask) plan(g *group, b *boardState) (p plan, err error) {
 	}
 	p.log = l
 	d := g.delta(l)
-	hi := d.st.Hi
-	if len(d.damaged) > 0 {
-		hi = d.damaged[0].from - 1
+	proven, err := t.proven(g, d)
+	if err != nil {
+		return p, err
 	}
+	var open []int // over damaged records, and not proven by what is held above
 	for i := t.from; i < t.to; i++ {
 		switch seq := t.seq(i); {
 		case seq < d.st.Lo:
 			p.backward = append(p.backward, i)
 		case seq > d.st.Hi || inRows(d.damaged, seq):
 			p.forward = append(p.forward, i)
+			if seq > proven {
+				open = append(open, i)
+			}
 		default:
 			p.skip++
 		}
 	}
-	if err := t.compareHeld(g, d, &p); err != nil {
+	if err := t.compareHeld(g, d, proven); err != nil {
 		return p, err
 	}
-	if n := len(p.forward); n > 0 {
-		first := p.forward[0]
-		if t.seq(first) > hi+1 {
-			return p, fmt.Errorf("couldn't take records from %d on: %d is the last one held: %w", t.seq(first), hi, board.ErrGap)
-		}
-		if err := t.linksUp(g, d, p.forward); err != nil {
+	if len(open) > 0 {
+		if err := t.linksUp(g, d, open); err != nil {
 			return p, err
 		}
 	}
@@ -127,6 +127,43 @@ func (t *ingestTask) plan(g *group, b *boardState) (p plan, err error) {
 		}
 	}
 	return p, nil
+}
+
+// proven is the highest seq of the run whose hash is known here without reading a chain, and is the run's: the records
+// of the run up to it are those that were held, or should be. 0: there is none.
+func (t *ingestTask) proven(g *group, d *logDelta) (uint64, error) {
+	in := t.in
+	if len(d.damaged) == 0 {
+		return 0, nil
+	}
+	at := func(seq uint64) (board.Hash, bool) {
+		if seq == d.st.Hi {
+			return d.st.HiHash, true
+		}
+		for _, c := range d.children {
+			if st := g.stretch(c); st.Lo == 1 && st.LoPrev.Seq == seq {
+				return st.LoPrev.Hash, true
+			}
+		}
+		if seq%board.HeadEvery != 0 || inRows(d.damaged, seq) {
+			return board.Hash{}, false
+		}
+		r, err := g.load(pos{d.log.num, seq})
+		return r.hash, err == nil && !r.hash.IsZero()
+	}
+	for i := len(in.hashes) - 1; i >= 0; i-- {
+		seq := t.seq(i)
+		if seq < d.st.Lo || seq > d.st.Hi {
+			continue
+		}
+		if h, known := at(seq); known {
+			if h != in.hashes[i] {
+				return 0, t.fork(i)
+			}
+			return seq, nil
+		}
+	}
+	return 0, nil
 }
 
 func inRows(rs []rows, seq uint64) bool {
@@ -143,22 +180,17 @@ func (t *ingestTask) fork(i int) error {
 	return fmt.Errorf("couldn't take record %d of node %s: another one is held: %w", t.seq(i), t.in.r.Node, board.ErrFork)
 }
 
-// compareHeld compares the last item that is held with what is held: the chain below is then equal too.
-func (t *ingestTask) compareHeld(g *group, d *logDelta, p *plan) error {
-	if p.skip == 0 {
-		return nil
-	}
-	for i := t.to - 1; i >= t.from; i-- {
+// compareHeld compares the last item that is held with what is held: the chain below is then equal too. Where damage
+// hides the hash it stays open: the item is not taken anyway.
+func (t *ingestTask) compareHeld(g *group, d *logDelta, proven uint64) error {
+	for i := t.to - 1; i >= t.from && t.seq(i) > proven; i-- {
 		seq := t.seq(i)
 		if seq > d.st.Hi || seq < d.st.Lo || inRows(d.damaged, seq) {
 			continue
 		}
 		h, err := g.hashAt(d, seq)
-		if errors.Is(err, errDecode) {
-			return errAgain // noted as damaged: it is taken from this run
-		}
 		if err != nil {
-			return err
+			return ignoreDamage(err)
 		}
 		if h != t.in.hashes[i] {
 			return t.fork(i)
@@ -168,30 +200,30 @@ func (t *ingestTask) compareHeld(g *group, d *logDelta, p *plan) error {
 	return nil
 }
 
-// linksUp checks that what goes on from what is held links to it and is covered by a signed head, or by a hash that is
-// held already.
+// linksUp checks that items which go on from what is held link to it, and are covered by a signed head or by a hash that
+// is held already.
 func (t *ingestTask) linksUp(g *group, d *logDelta, rows []int) error {
-	in, first, last := t.in, rows[0], rows[len(rows)-1]
-	if t.seq(first) > d.st.Lo {
-		h, err := g.hashAt(d, t.seq(first)-1)
+	first, last := rows[0], rows[len(rows)-1]
+	switch before := t.seq(first) - 1; {
+	case before+1 == d.st.Lo:
+		if t.prev(first) != d.st.LoPrev {
+			return t.fork(first)
+		}
+	case before > d.st.Hi || inRows(d.damaged, before):
+		return fmt.Errorf("couldn't take records from %d on: the ones before are not held: %w", before+1, board.ErrGap)
+	default:
+		h, err := g.hashAt(d, before)
 		if err != nil {
 			return ignoreAsGap(err)
 		}
 		if h != t.prev(first).Hash {
 			return t.fork(first)
 		}
-	} else if t.prev(first) != d.st.LoPrev {
-		return t.fork(first)
 	}
-	if t.seq(last) <= d.st.Hi { // over damaged records: the chain above them fixes the hash if it is known
-		if h, err := g.hashAt(d, t.seq(last)); err == nil && h != in.hashes[last] {
-			return t.fork(last)
-		}
-	}
-	if in.hashFixed(g, d, t.seq(last), in.hashes[last]) {
+	if t.in.hashFixed(g, d, t.seq(last), t.in.hashes[last]) {
 		return nil
 	}
-	return in.headed()
+	return t.in.headed()
 }
 
 // ignoreAsGap: where the record before is damaged, it has to come first.

@@ -13,11 +13,11 @@ import (
 	"weft/board"
 )
 
-// load reads what is kept in memory.
-func (s *Store) load() error {
+// load reads what is kept in memory. short says what is missing that was there before, or "".
+func (s *Store) load() (short string, err error) {
 	m := newMemory()
 	fresh := false
-	err := s.view(func(_ *memory, txn *badger.Txn) (err error) {
+	err = s.view(func(_ *memory, txn *badger.Txn) (err error) {
 		if fresh, err = s.checkFormat(txn); err != nil || fresh {
 			return err
 		}
@@ -25,19 +25,19 @@ func (s *Store) load() error {
 		return ld.load()
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	if fresh {
 		if err := s.checkWitnessFresh(); err != nil {
-			return err
+			return "", err
 		}
 		if err := s.makeStore(); err != nil {
-			return err
+			return "", err
 		}
 	}
 	for _, ts := range m.teams {
 		if err := s.evaluateTeam(m, ts); err != nil {
-			return err
+			return "", err
 		}
 	}
 	nobody := newTeam(board.TeamID{})
@@ -49,7 +49,7 @@ func (s *Store) load() error {
 	}
 	s.mem.Store(m)
 	if err := s.indexNewUsers(); err != nil {
-		return err
+		return "", err
 	}
 	return s.checkWitness(m)
 }

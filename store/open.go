@@ -32,16 +32,55 @@ func (s *Store) openFirst() error {
 	if err := checkManifest(dir); err != nil {
 		return err
 	}
-	db, err := s.openBadger()
+	damaged := checkIndexes(tableFiles(dir))
+	if damaged == "" {
+		s.unscrubbed, damaged = s.scrub(tableFiles(dir), scrubFirst)
+	}
+	if damaged == "" {
+		damaged = manifestDamage(dir)
+	}
+	var err error
+	if damaged == "" {
+		damaged, err = s.openAndLoad()
+	}
+	if damaged != "" {
+		s.unscrubbed = nil
+		if err = s.mend(damaged); err == nil {
+			_, err = s.openAndLoad()
+		}
+	}
+	return err
+}
+
+// openAndLoad opens the database and reads what is kept in memory. Tables that the MANIFEST does not name, and that
+// Badger therefore deletes, are kept beside until it is sure that nothing is missing without them.
+func (s *Store) openAndLoad() (damaged string, err error) {
+	aside, err := setAside(s.opts.Dir)
 	if err != nil {
-		return err
+		return "", err
+	}
+	db, err := s.openBadger(s.opts.Dir, 2)
+	if err != nil {
+		if strings.Contains(err.Error(), "file does not exist for table") {
+			return err.Error(), errors.Join(putBack(s.opts.Dir, aside))
+		}
+		return "", errors.Join(err, putBack(s.opts.Dir, aside))
 	}
 	s.setDB(db)
-	if err := s.load(); err != nil {
+	short, err := s.load()
+	if err != nil {
 		db.Close()
-		return err
+		return "", errors.Join(err, putBack(s.opts.Dir, aside))
 	}
-	return nil
+	if short != "" && len(aside) > 0 {
+		s.db = nil
+		db.Close()
+		return short, putBack(s.opts.Dir, aside)
+	}
+	if short != "" {
+		s.noteShort(short)
+	}
+	return "", os.RemoveAll(filepath.Join(s.opts.Dir, asideFolder))
 }
 
 // enoughSpace refuses to open on a disk where Badger could die: it maps its files and is killed by SIGBUS when the disk
@@ -71,49 +110,24 @@ func writableFolder(dir string) error {
 	return os.Remove(f.Name())
 }
 
-// checkManifest refuses folders of which Badger would delete tables: those that its MANIFEST does not name. A table may
-// rightly be unnamed only if it was being written when the process died; then its records are also in a .mem file.
-func checkManifest(dir string) error {
-	names, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("couldn't read the store's folder: %w", err)
-	}
-	tables, manifest := 0, false
-	for _, n := range names {
-		tables += btoi(strings.HasSuffix(n.Name(), ".sst"))
-		manifest = manifest || n.Name() == badger.ManifestFilename
-	}
-	if !manifest && tables > 0 {
-		return fmt.Errorf("couldn't open store in %s: %w", dir, ErrManifestMissing)
-	}
-	if _, err := os.Stat(filepath.Join(dir, witnessName)); !manifest && err == nil {
-		return fmt.Errorf("couldn't open store in %s: %w", dir, ErrManifestMissing)
-	}
-	return nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // openBadger opens the database with the settings that measured well for small memory and safe commits.
-func (s *Store) openBadger() (db *badger.DB, err error) {
+func (s *Store) openBadger(dir string, compactors int) (db *badger.DB, err error) {
 	defer func() { // Badger panics on some damaged files
 		if r := recover(); r != nil {
 			db, err = nil, fmt.Errorf("couldn't open the database in %s: its files are damaged (%v): restore the folder from a backup, or move it away: what teammates hold comes back", s.opts.Dir, r)
 		}
 	}()
-	o := badger.DefaultOptions(s.opts.Dir)
+	o := badger.DefaultOptions(dir)
 	o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = true, false, false
 	o.MemTableSize, o.NumMemtables = s.opts.MemTable, 2
 	o.BlockCacheSize, o.IndexCacheSize = 16<<20, 16<<20
 	o.BaseTableSize, o.BaseLevelSize = 2<<20, 16<<20
 	o.ValueThreshold, o.ValueLogFileSize = 1<<20, 64<<20
-	o.NumCompactors, o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 2, 5, 15
-	o.Compression, o.ZSTDCompressionLevel, o.BlockSize = options.ZSTD, 1, 8<<10
+	o.NumCompactors, o.NumLevelZeroTables, o.NumLevelZeroTablesStall = compactors, 5, 15
+	if compactors == 0 { // only to be read: nothing may wait for a compaction
+		o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1<<20, 1<<21
+	}
+	o.Compression, o.ZSTDCompressionLevel, o.BlockSize = options.ZSTD, 1, blockSize
 	o.ChecksumVerificationMode = options.OnBlockRead
 	o.NumGoroutines = 2
 	o.Logger = badgerLog{s.opts.Log}
@@ -175,7 +189,7 @@ func (s *Store) reopen() error {
 		closeQuietly(s.db)
 		s.db = nil
 	}
-	db, err := s.openBadger()
+	db, err := s.openBadger(s.opts.Dir, 2)
 	if err == nil {
 		s.setDB(db)
 	}
@@ -183,7 +197,7 @@ func (s *Store) reopen() error {
 	if err != nil {
 		return err
 	}
-	if err := s.load(); err != nil {
+	if _, err := s.load(); err != nil {
 		return err
 	}
 	s.chainsMu.Lock()

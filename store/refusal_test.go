@@ -15,9 +15,30 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+	"go.uber.org/goleak"
 
 	"weft/board"
 )
+
+func TestNoGoroutineOutlivesClose(t *testing.T) {
+	f := newTeamNode(t, 1, nil)
+	f.close()
+	before := goleak.IgnoreCurrent()
+	f.open()
+	nudges, stop := f.s.Subscribe()
+	defer stop()
+	f.post("x")
+	<-nudges
+	closed := f.s
+	f.close()
+	goleak.VerifyNone(t, before)
+	if _, err := closed.Append(context.Background(), []Draft{f.draft("x", "y")}); !errors.Is(err, ErrClosed) {
+		t.Fatalf("append after Close: %v", err)
+	}
+	if _, err := closed.Page(context.Background(), f.board, PageQuery{}); !errors.Is(err, ErrClosed) {
+		t.Fatalf("page after Close: %v", err)
+	}
+}
 
 func TestSecondOpenerIsToldWhoHasTheFolder(t *testing.T) {
 	f := newTeamNode(t, 1, nil)

@@ -43,14 +43,15 @@ type Store struct {
 	tasks     []task // the committer's
 	next      task   // likewise: taken from the queue, for the next group
 
-	flips     sync.RWMutex // held while bits on disk and in memory are not of one commit
-	failed    atomic.Pointer[error]
-	full      atomic.Bool
-	free      atomic.Uint64
-	written   atomic.Uint64 // bytes committed since Open
-	groups    atomic.Uint64 // commits since Open
-	diskNudge chan struct{}
-	short     string // what Open found to be missing
+	flips      sync.RWMutex // held while bits on disk and in memory are not of one commit
+	failed     atomic.Pointer[error]
+	full       atomic.Bool
+	free       atomic.Uint64
+	written    atomic.Uint64 // bytes committed since Open
+	groups     atomic.Uint64 // commits since Open
+	diskNudge  chan struct{}
+	short      string   // what Open found to be missing
+	unscrubbed []string // tables that Open left to be checked
 
 	clockMu sync.Mutex
 	clock   board.Clock
@@ -114,6 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.wg.Go(s.watchDisk)
 	s.wg.Go(s.watchDamage)
 	s.wg.Go(s.watchWitness)
+	s.wg.Go(func() { s.scrubRest(s.unscrubbed) })
 	return s, nil
 }
 

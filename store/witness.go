@@ -95,13 +95,12 @@ func (s *Store) checkWitnessFresh() error {
 
 // checkWitness compares what was opened with what was there before. What is missing is no reason to stop: the node goes
 // on in a new epoch and fetches it from its peers.
-func (s *Store) checkWitness(m *memory) error {
+func (s *Store) checkWitness(m *memory) (short string, err error) {
 	b := s.readWitness()
 	if b == nil {
-		return s.writeWitness()
+		return "", s.writeWitness()
 	}
 	arrival, check := binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])
-	short := ""
 	switch {
 	case [16]byte(b[:16]) != s.id:
 		short = "the database is not the one that was here before"
@@ -116,15 +115,19 @@ func (s *Store) checkWitness(m *memory) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
-	if short == "" {
-		return nil
-	}
+	return short, nil
+}
+
+// noteShort reports that the store opened shorter than it was.
+func (s *Store) noteShort(short string) {
 	s.short = short
 	s.damageCount.Add(1)
 	s.metrics.damaged.Inc()
 	s.opts.Log.Error("the store opened shorter than it was: its files were damaged or an old copy was put back; what teammates hold comes back by itself", "missing", short)
-	return s.writeWitness()
+	if err := s.writeWitness(); err != nil {
+		s.opts.Log.Warn("witness is old", "error", err)
+	}
 }

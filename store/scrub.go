@@ -1,0 +1,140 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/table"
+	"github.com/dgraph-io/ristretto/v2/z"
+)
+
+// Badger passes over damaged blocks of its tables without a word: a scan skips them, a key in them looks absent. So all
+// tables are read and their checksums compared at Open: as many as scrubFirst allows before anything is answered, the
+// rest while the store is in use already. Damage has the store mended (mend.go).
+const scrubFirst = 300 * time.Millisecond
+
+// scrub checks tables for at most so long and returns those that are left.
+func (s *Store) scrub(tables []string, most time.Duration) (left []string, damaged string) {
+	deadline := time.Now().Add(most)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				if len(tables) == 0 || damaged != "" || time.Now().After(deadline) {
+					mu.Unlock()
+					return
+				}
+				name := tables[0]
+				tables = tables[1:]
+				mu.Unlock()
+				if err := checkTable(name, true); err != nil {
+					mu.Lock()
+					damaged = fmt.Sprintf("%s: %v", filepath.Base(name), err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return tables, damaged
+}
+
+// tables are the database's table files, the newest first.
+func tableFiles(dir string) (out []string) {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, n := range names {
+		if strings.HasSuffix(n.Name(), ".sst") {
+			out = append(out, filepath.Join(dir, n.Name()))
+		}
+	}
+	sort.Sort(sort.Reverse(sort.StringSlice(out)))
+	return out
+}
+
+// checkTable reads a table: its index, and if asked for all blocks. One that is gone was compacted away.
+func checkTable(name string, blocks bool) (err error) {
+	defer func() { // Badger's reader panics on some damage
+		if r := recover(); r != nil {
+			err = fmt.Errorf("damaged: %.200v", r)
+		}
+	}()
+	mf, err := z.OpenMmapFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		return err
+	}
+	defer mf.Close(-1)
+	o := table.Options{ReadOnly: true, BlockSize: blockSize, Compression: options.ZSTD}
+	if blocks {
+		o.ChkMode = options.OnTableRead
+	}
+	_, err = table.OpenTable(mf, o)
+	return err
+}
+
+// blockSize of tables, in bytes before compression.
+const blockSize = 8 << 10
+
+// checkIndexes reads the indexes of all tables: Badger dies of damaged ones.
+func checkIndexes(tables []string) (damaged string) {
+	for _, name := range tables {
+		if err := checkTable(name, false); err != nil {
+			return fmt.Sprintf("%s: %v", filepath.Base(name), err)
+		}
+	}
+	return ""
+}
+
+// scrubRest goes on where Open left off, a table at a time, and has the store mended if it finds damage.
+func (s *Store) scrubRest(tables []string) {
+	for len(tables) > 0 {
+		select {
+		case <-s.stop:
+			return
+		default:
+		}
+		var damaged string
+		if tables, damaged = s.scrub(tables, 0); damaged == "" {
+			tables, damaged = s.scrubOne(tables)
+		}
+		if damaged != "" {
+			s.submit(s.stop, &mendTask{s: s, found: damaged})
+			return
+		}
+	}
+}
+
+func (s *Store) scrubOne(tables []string) (left []string, damaged string) {
+	if err := checkTable(tables[0], true); err != nil {
+		return nil, fmt.Sprintf("%s: %v", filepath.Base(tables[0]), err)
+	}
+	return tables[1:], ""
+}
+
+// mendTask has the committer mend the store.
+type mendTask struct {
+	s     *Store
+	found string
+}
+
+func (t *mendTask) prepare(*group) error { return nil }
+
+// finish runs between two groups: the task is alone in its own.
+func (t *mendTask) finish(err error) {
+	if err == nil {
+		t.s.mendNow(t.found)
+	}
+}
