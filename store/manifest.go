@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +17,8 @@ import (
 )
 
 // Badger's MANIFEST names the tables; Badger deletes tables that it does not name. It is a row of change sets behind the
-// bytes "Bdgr", two bytes of an application's number (0 here) and two of its version: length 4, crc32c 4, protobuf.
+// bytes "Bdgr", two bytes of the application (the store's format here) and two of Badger's version: length 4, crc32c 4,
+// protobuf.
 
 // checkManifest refuses folders of which Badger would delete everything.
 func checkManifest(dir string) error {
@@ -32,6 +34,26 @@ func checkManifest(dir string) error {
 	if other && !manifest {
 		return fmt.Errorf("couldn't open store in %s: %w", dir, ErrManifestMissing)
 	}
+	return checkManifestFormat(dir)
+}
+
+// checkManifestFormat refuses a store of a newer format before anything in it could be taken for damage.
+func checkManifestFormat(dir string) error {
+	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("couldn't read %s: %w", badger.ManifestFilename, err)
+	}
+	defer f.Close()
+	var head [8]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:4]) != "Bdgr" {
+		return nil // damaged, which is found out later
+	}
+	if n := binary.BigEndian.Uint16(head[4:]); n > format && n < 1024 { // a flipped bit makes it larger still
+		return newerFormat(dir, uint64(n))
+	}
 	return nil
 }
 
@@ -42,7 +64,7 @@ func replayManifest(dir string) (m badger.Manifest, whole bool, err error) {
 		return m, false, err
 	}
 	defer f.Close()
-	m, offset, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(dir).WithLogger(nil))
+	m, offset, err := badger.ReplayManifestFile(f, format, badger.DefaultOptions(dir).WithLogger(nil))
 	if err != nil {
 		return m, false, err
 	}
@@ -121,7 +143,7 @@ func nameTables(dir string) error {
 	if err != nil {
 		return fmt.Errorf("couldn't make %s: %w", badger.ManifestFilename, err)
 	}
-	out := append([]byte("Bdgr"), 0, 0, 0, manifestVersion)
+	out := append([]byte("Bdgr"), 0, format, 0, manifestVersion)
 	out = binary.BigEndian.AppendUint32(out, uint32(len(b)))
 	out = binary.BigEndian.AppendUint32(out, checksum(nil, b))
 	if err := os.WriteFile(filepath.Join(dir, badger.ManifestFilename), append(out, b...), 0o600); err != nil {

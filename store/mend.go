@@ -58,6 +58,12 @@ func (s *Store) salvage(from, to string) error {
 		return err
 	}
 	defer closeQuietly(old)
+	txn := old.NewTransactionAt(old.MaxVersion(), false)
+	_, err = s.checkFormat(txn)
+	txn.Discard()
+	if errors.Is(err, ErrNewerFormat) {
+		return err
+	}
 	fresh, err := s.openBadger(to, 2)
 	if err != nil {
 		return err

@@ -129,6 +129,7 @@ func (s *Store) openBadger(dir string, compactors int) (db *badger.DB, err error
 	}
 	o.Compression, o.ZSTDCompressionLevel, o.BlockSize = options.ZSTD, 1, blockSize
 	o.ChecksumVerificationMode = options.OnBlockRead
+	o.ExternalMagicVersion = format
 	o.NumGoroutines = 2
 	o.Logger = badgerLog{s.opts.Log}
 	db, err = badger.OpenManaged(o)
@@ -155,7 +156,7 @@ func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
 		return true, nil
 	}
 	if len(c) < 4 || binary.BigEndian.Uint32(c) > format {
-		return false, fmt.Errorf("couldn't open store in %s: its format is %x, this version knows %d: %w", s.opts.Dir, c, format, ErrNewerFormat)
+		return false, newerFormat(s.opts.Dir, uint64(binary.BigEndian.Uint32(append(c, 0, 0, 0, 0))))
 	}
 	id, err := get(txn, storeKey("id"))
 	if err != nil || len(id) != 16 {
@@ -163,6 +164,10 @@ func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
 	}
 	copy(s.id[:], id)
 	return false, nil
+}
+
+func newerFormat(dir string, n uint64) error {
+	return fmt.Errorf("couldn't open store in %s: its format is %d, this version knows %d: %w", dir, n, format, ErrNewerFormat)
 }
 
 // makeStore writes what a new store begins with.

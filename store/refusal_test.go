@@ -50,20 +50,33 @@ func TestSecondOpenerIsToldWhoHasTheFolder(t *testing.T) {
 
 func TestNewerFormatIsRefused(t *testing.T) {
 	f := newTeamNode(t, 1, nil)
-	f.close()
-	db, err := badger.OpenManaged(badger.DefaultOptions(f.dir).WithLogger(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	txn := db.NewTransactionAt(db.MaxVersion(), true)
+	f.post("x")
 	k := storeKey("format")
+	txn := f.s.db.NewTransactionAt(f.s.snaps.last(), true)
 	if err := txn.Set(k, seal(k, binary.BigEndian.AppendUint32(nil, format+1))); err != nil {
 		t.Fatal(err)
 	}
-	if err := txn.CommitAt(db.MaxVersion()+1, nil); err != nil {
+	if err := f.s.commitAt(txn, func() {}); err != nil {
 		t.Fatal(err)
 	}
-	db.Close()
+	f.close()
+	if _, err := Open(context.Background(), f.options()); !errors.Is(err, ErrNewerFormat) {
+		t.Fatalf("open: %v", err)
+	}
+	manifest := filepath.Join(f.dir, badger.ManifestFilename)
+	b, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[5] = format + 1
+	if err := os.WriteFile(manifest, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tableFiles(f.dir) { // what a newer version writes may look like damage
+		if err := os.WriteFile(table, []byte("another layout"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := Open(context.Background(), f.options()); !errors.Is(err, ErrNewerFormat) {
 		t.Fatalf("open: %v", err)
 	}
