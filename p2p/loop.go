@@ -22,6 +22,8 @@ type loop struct {
 	links map[linkKey]*link            // open streams
 	teams map[board.TeamID]*team.State // as last told to the Replica
 	told  map[board.ID]bool            // boards whose holdings were told
+
+	waiting []board.PeerVector // see early
 }
 
 type linkKey struct {
@@ -35,6 +37,9 @@ const (
 	randomTopics
 	randomPeering
 )
+
+// maxEarly vectors wait for a team to be taken up.
+const maxEarly = 64
 
 // eventQueue is how many events may wait for the loop before their senders wait.
 const eventQueue = 512
@@ -114,8 +119,37 @@ func (l *loop) handle(ev any) {
 				l.m.peers.sendRecords(k)
 			}
 		}
+	case board.PeerVector:
+		if l.early(ev) {
+			if len(l.waiting) < maxEarly {
+				l.waiting = append(l.waiting, ev)
+			}
+			return
+		}
+		l.tell(ev)
 	case board.Event:
 		l.tell(ev)
+	}
+}
+
+// early says whether a vector comes from a peer that a link named, before this node could know it as one of the team's:
+// it is kept until then, since it won't be said again by itself.
+func (l *loop) early(v board.PeerVector) bool {
+	if !l.m.who.trusts(v.Peer, v.Team) {
+		return false
+	}
+	if v.Governance {
+		return l.teams[v.Team] == nil
+	}
+	return !slices.Contains(l.m.who.view.Load().shared[v.Peer], v.Team)
+}
+
+// retryEarly tells the Replica of vectors that are early no more.
+func (l *loop) retryEarly() {
+	waiting := l.waiting
+	l.waiting = nil
+	for _, v := range waiting {
+		l.handle(v)
 	}
 }
 
@@ -191,6 +225,7 @@ func (l *loop) look() {
 		}
 	}
 	l.m.subs.follow(slices.SortedFunc(maps.Values(now.topics), compareTeams))
+	l.retryEarly()
 	for n, still := range losses(before, now) {
 		l.lost(n, still)
 	}

@@ -147,6 +147,13 @@ func (r *roster) mayAsk(n board.NodeID, t board.TeamID) bool {
 	return r.mu.trusted[n][t]
 }
 
+// trusts says whether a link named n for t, and t's state doesn't name this node yet.
+func (r *roster) trusts(n board.NodeID, t board.TeamID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.trusted[n][t]
+}
+
 // knows says whether n shares a team with this node or is trusted for one.
 func (r *roster) knows(n board.NodeID) bool {
 	if len(r.view.Load().shared[n]) > 0 {
