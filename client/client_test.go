@@ -52,6 +52,10 @@ func TestErrorsCarryReasonAndHint(t *testing.T) {
 	if client.ReasonOf(err) != "NOT_UTF8" {
 		t.Errorf("invalid UTF-8: %v", err)
 	}
+	_, err = r.Client.Teams.CreateTeam(t.Context(), connect.NewRequest(&weftv1.CreateTeamRequest{Name: "\xff\xfe"}))
+	if client.ReasonOf(err) != "NOT_UTF8" {
+		t.Errorf("invalid UTF-8 in a name: %v", err)
+	}
 }
 
 // flaky stands between client and node: while broken, it hands requests on and cuts the connection before the answer.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"syscall"
 	"time"
 
@@ -80,6 +81,9 @@ func explain(err error) error {
 // explainTransport is for errors that no node sent.
 func (e *Error) explainTransport(err error) {
 	switch {
+	case !connect.IsWireError(err) && strings.Contains(e.Message, "invalid UTF-8"):
+		e.Code, e.Reason = connect.CodeInvalidArgument, "NOT_UTF8"
+		e.Message, e.Hint = "couldn't send the request: text in it is not UTF-8", "convert it first, for example with iconv"
 	case errors.Is(err, context.Canceled):
 		e.Reason = "CANCELED"
 	case errors.Is(err, context.DeadlineExceeded):

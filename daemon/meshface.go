@@ -73,6 +73,9 @@ func unixMilli(t time.Time) uint64 {
 
 func (f meshFace) AddPeer(ctx context.Context, address string) (n board.NodeID, err error) {
 	id, err := f.mesh.AddPeer(ctx, address)
+	if errors.Is(err, p2p.ErrOffline) {
+		err = fmt.Errorf("%w: %w", err, rpc.ErrOffline)
+	}
 	if err != nil {
 		return n, err
 	}

@@ -18,7 +18,7 @@ import (
 // reason reaches observer, which answers with one. A client that sends the field gets the same refusal.
 const unreadableField protowire.Number = 536_870_911
 
-// codecs are Connect's own two codecs but for what they do with bytes that they can't read.
+// codecs are Connect's own two codecs but for what they do with bytes that they can't read and with unknown fields in JSON.
 func codecs() []connect.HandlerOption {
 	return []connect.HandlerOption{
 		connect.WithCodec(binaryCodec{}),
@@ -98,7 +98,9 @@ func (jsonCodec) Unmarshal(b []byte, m any) error {
 	if len(b) == 0 {
 		err = errors.New("the body is empty; send at least {}")
 	} else {
-		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(b, p)
+		// A field that is unknown is most likely misspelt, and a post without its client_msg_id, say, would be taken for
+		// another one when it is retried. Programs that must get along with older nodes speak protobuf.
+		err = protojson.Unmarshal(b, p)
 	}
 	if err != nil {
 		markUnreadable(p, err)

@@ -80,8 +80,11 @@ func (r *refusal) hint(format string, args ...any) *refusal {
 	return r
 }
 
-// reasonOf is the reason that err is told under.
+// reasonOf is the reason that err is told under; none for nil.
 func reasonOf(err error) reason {
+	if err == nil {
+		return ""
+	}
 	var r *refusal
 	if errors.As(err, &r) {
 		return r.reason

@@ -15,8 +15,8 @@ import (
 // ErrGone says that the recovery key was shown before and erased.
 var ErrGone = errors.New("the recovery key is no longer on this machine")
 
-// ErrOffline says that no node of an invite could be reached.
-var ErrOffline = errors.New("no node of the invite could be reached")
+// ErrOffline says that no node answered: of an invite, or at a peer's address.
+var ErrOffline = errors.New("no node could be reached")
 
 type nodeService struct{ *service }
 
@@ -53,6 +53,13 @@ func (s *nodeService) AddPeer(ctx context.Context, req *connect.Request[weftv1.A
 		return nil, refuse(reasonEmpty, "couldn't add a peer: no address").hint("give a multiaddr with /p2p/, as weft status shows on the other machine")
 	}
 	id, err := s.Mesh.AddPeer(ctx, req.Msg.Address)
+	switch reasonOf(err) {
+	case reasonOffline:
+		return nil, refuse(reasonOffline, "couldn't reach the peer at %s: nobody answers there", shorten(req.Msg.Address)).
+			hint("the address is kept and tried again by itself; weft peers shows when it is reached. See that the other node runs")
+	case reasonMalformed:
+		return nil, refuse(reasonMalformed, "%w", err).hint("copy one of the lines that weft status shows as listen on the other machine")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/store"
+	"weft/team"
 )
 
 // Limits of posts.
@@ -95,6 +96,9 @@ func (s *boardService) drafts(ctx context.Context, p place, posts []*weftv1.NewP
 	case len(posts) > maxPosts:
 		return nil, refuse(reasonTooMany, "couldn't post %d entries in one call: at most %d", len(posts), maxPosts).hint("send them in several calls")
 	}
+	if err := distinct(posts); err != nil {
+		return nil, err
+	}
 	drafts := make([]store.Draft, len(posts))
 	for i, n := range posts {
 		d, err := s.draft(ctx, p, n)
@@ -107,6 +111,26 @@ func (s *boardService) drafts(ctx context.Context, p place, posts []*weftv1.NewP
 		drafts[i] = d
 	}
 	return drafts, nil
+}
+
+// distinct refuses a batch in which one client_msg_id stands for two different posts: one of them would vanish.
+func distinct(posts []*weftv1.NewPost) error {
+	if len(posts) < 2 {
+		return nil
+	}
+	first := make(map[string]int, len(posts))
+	for i, n := range posts {
+		id := n.GetClientMsgId()
+		if id == "" {
+			continue
+		}
+		if j, again := first[id]; again && (posts[j].Text != n.Text || posts[j].Kind != n.Kind || posts[j].ReplyTo != n.ReplyTo) {
+			return refuse(reasonMalformed, "couldn't post: posts %d and %d have the same client_msg_id but differ (nothing was stored)", j+1, i+1).
+				hint("give each post a client_msg_id of its own")
+		}
+		first[id] = i
+	}
+	return nil
 }
 
 func (s *boardService) draft(ctx context.Context, p place, n *weftv1.NewPost) (d store.Draft, err error) {
@@ -234,6 +258,10 @@ func (s *service) explainAppend(p place, err error) error {
 		return r
 	}
 	if errors.Is(err, board.ErrNotMember) {
+		if role := p.state.Role(s.Identity.User); role == team.Reader || role == team.Muted {
+			return refuse(reasonForbidden, "couldn't write to %s: you are in team %s as %s, who may read only", p, p.state.Name(), roleNames[role]).
+				hint("owners and admins of the team give the right to write; weft team members %s shows who they are", p.state.Name())
+		}
 		return refuse(reasonNotMember, "couldn't write to %s: %w", p, err)
 	}
 	return err

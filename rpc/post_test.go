@@ -117,6 +117,7 @@ func TestBadPostsAreRefused(t *testing.T) {
 		{"empty text", one(&weftv1.NewPost{}), "EMPTY", connect.CodeInvalidArgument, "the text is empty"},
 		{"64 KiB + 1", one(&weftv1.NewPost{Text: strings.Repeat("x", 65537)}), "TOO_LARGE", connect.CodeInvalidArgument, "the text has 65537 bytes, at most 65536 are possible"},
 		{"long id", one(&weftv1.NewPost{Text: "x", ClientMsgId: strings.Repeat("i", 65)}), "TOO_LARGE", connect.CodeInvalidArgument, "client_msg_id has 65 bytes"},
+		{"one id for two texts", &weftv1.PostRequest{Team: "crew", Posts: []*weftv1.NewPost{{Text: "x", ClientMsgId: "i"}, {Text: "y", ClientMsgId: "i"}}}, "MALFORMED", connect.CodeInvalidArgument, "posts 1 and 2"},
 		{"1001 posts", many, "TOO_MANY", connect.CodeInvalidArgument, "at most 1000"},
 		{"unknown kind", one(&weftv1.NewPost{Text: "x", Kind: "shout"}), "UNKNOWN_OPTION", connect.CodeInvalidArgument, "shout"},
 		{"edit", one(&weftv1.NewPost{Text: "x", Kind: "edit"}), "UNIMPLEMENTED", connect.CodeUnimplemented, "edit"},
@@ -138,6 +139,17 @@ func TestBadPostsAreRefused(t *testing.T) {
 	if got := r.Texts(t, "crew", 10); len(got) != 0 {
 		t.Errorf("something was stored: %q", got)
 	}
+}
+
+func TestReadersAreToldThatTheyMayOnlyRead(t *testing.T) {
+	a := rpctest.Start(t)
+	id := a.Team(t, "crew")
+	gil := rpctest.Person(t, "gil", t.Name()+"/gil", rpctest.Key(t.Name()+"/gils node"))
+	a.Admit(t, id, gil, team.Reader)
+	b := rpctest.Start(t, func(b *rpctest.Rig) { b.Node, b.Identity = rpctest.Key(t.Name()+"/gils node"), gil })
+	b.Copy(t, a, id)
+	_, err := post(t, b, &weftv1.PostRequest{Team: "crew", Posts: []*weftv1.NewPost{{Text: "may I?"}}})
+	refused(t, err, "FORBIDDEN", connect.CodePermissionDenied, "as reader", "weft team members crew")
 }
 
 func TestLargestPostAndControlCharactersPassUnchanged(t *testing.T) {
@@ -220,6 +232,29 @@ func TestReceiptIsASignedHeadThatCoversTheRecord(t *testing.T) {
 	}
 }
 
+func TestResultsNameTheRunOfTheNodeThatHasTheRecord(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	m := &weftv1.PostRequest{Team: "crew", Posts: []*weftv1.NewPost{{Text: "a", ClientMsgId: "a"}}}
+	first, err := post(t, r, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Restart()
+	m.Posts = append([]*weftv1.NewPost{{Text: "b", ClientMsgId: "b"}}, append(m.Posts, &weftv1.NewPost{Text: "c", ClientMsgId: "c"})...)
+	second, err := post(t, r, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, a, c := second.Results[0], second.Results[1], second.Results[2]
+	if a.Origin != first.Results[0].Origin || !a.Duplicate || b.Origin == a.Origin || c.Origin != b.Origin || b.Seq != 1 || c.Seq != 2 {
+		t.Errorf("results %v, at first %v", second.Results, first.Results)
+	}
+	if len(a.Receipt) == 0 || len(c.Receipt) == 0 || len(b.Receipt) != 0 {
+		t.Error("receipts do not stand on the last result of each origin")
+	}
+}
+
 func TestReplyNamesWhatItAnswers(t *testing.T) {
 	r := rpctest.Start(t)
 	r.Team(t, "crew")
@@ -262,8 +297,8 @@ func TestWaitReplicatedReturnsWhenAnotherNodeHasIt(t *testing.T) {
 		done <- res.Msg
 	}()
 	waitUntil(t, "the call waits", func() bool { return r.Mesh.Watchers() == 1 })
-	r.Mesh.SetCopies(func(_ board.ID, p board.Position) (int, int) { // the first of two only
-		if p.Seq == 1 {
+	r.Mesh.SetCopies(func(_ board.ID, p board.Position) (int, int) { // the second of two only
+		if p.Seq == 2 {
 			return 1, 1
 		}
 		return 0, 1

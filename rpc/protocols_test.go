@@ -15,6 +15,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/api/weft/v1/weftv1connect"
+	"weft/board"
 	"weft/rpc"
 	"weft/rpc/rpctest"
 )
@@ -164,12 +165,17 @@ func TestRequestsOverTheLimitAreRefusedByEveryProtocol(t *testing.T) {
 	}
 }
 
-func TestUnknownFieldsAreIgnored(t *testing.T) {
+func TestUnknownFieldsAreRefusedInJSONAndIgnoredInProtobuf(t *testing.T) {
 	r := rpctest.Start(t)
 	r.Team(t, "crew")
-	status, answer := call(t, r, "BoardService/Post", "application/json", []byte(`{"team":"crew","colour":"red","posts":[{"text":"a"}]}`))
-	if status != 200 {
+	status, answer := call(t, r, "BoardService/Post", "application/json", []byte(`{"team":"crew","posts":[{"text":"a","client_msgid":"1"}]}`))
+	if status != 400 || reasonIn(t, answer) != "MALFORMED" || !strings.Contains(answer["message"].(string), "client_msgid") {
 		t.Errorf("%d %v", status, answer)
+	}
+	m := &weftv1.ListTeamsRequest{}
+	m.ProtoReflect().SetUnknown([]byte{0x98, 0x06, 0x01}) // field 99, of a newer client
+	if res, err := r.Client.Teams.ListTeams(t.Context(), connect.NewRequest(m)); err != nil || len(res.Msg.Teams) != 1 {
+		t.Errorf("%v %v", res, err)
 	}
 }
 
@@ -279,6 +285,11 @@ func TestNodeTellsAboutItself(t *testing.T) {
 	refused(t, err, "GONE", connect.CodeFailedPrecondition)
 	_, err = r.Client.Nodes.AddPeer(t.Context(), connect.NewRequest(&weftv1.AddPeerRequest{}))
 	refused(t, err, "EMPTY", connect.CodeInvalidArgument)
+	_, err = r.Client.Nodes.AddPeer(t.Context(), connect.NewRequest(&weftv1.AddPeerRequest{Address: "/ip4/192.0.2.9"}))
+	refused(t, err, "OFFLINE", connect.CodeUnavailable, "tried again")
+	r.Mesh.SetAddPeer(func(context.Context, string) (board.NodeID, error) { return board.NodeID{}, board.ErrMalformed })
+	_, err = r.Client.Nodes.AddPeer(t.Context(), connect.NewRequest(&weftv1.AddPeerRequest{Address: "there"}))
+	refused(t, err, "MALFORMED", connect.CodeInvalidArgument, "weft status")
 }
 
 func generalOf(t *testing.T, r *rpctest.Rig) string {

@@ -78,7 +78,7 @@ var reasons = map[reason]meaning{
 	reasonNameTaken:      {connect.CodeAlreadyExists, "choose another name, or use the one that is there"},
 	reasonNotFound:       {connect.CodeNotFound, "weft team list and weft board list show what is there"},
 	reasonNotHeld:        {connect.CodeNotFound, "this node does not have it (yet); weft sync shows what is missing"},
-	reasonNotMember:      {connect.CodePermissionDenied, "ask a member for an invite that lets you write, then weft join LINK"},
+	reasonNotMember:      {connect.CodePermissionDenied, "ask an owner or admin of the team for an invite, then weft join LINK"},
 	reasonNotUTF8:        {connect.CodeInvalidArgument, "send text as UTF-8"},
 	reasonOffline:        {connect.CodeUnavailable, "see that this machine and the inviter's node are on line, then try again; the link stays good"},
 	reasonOutOfOrder:     {connect.CodeFailedPrecondition, "stamps of a device only grow: sign again with a later one"},

@@ -122,6 +122,31 @@ func TestSyncBeginsWithASnapshotAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhatComesDuringTheSnapshotIsShownOnce(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	newBoard(t, r, "crew", "second")
+	m := &weftv1.PostRequest{Team: "crew"}
+	for range 1000 {
+		m.Posts = append(m.Posts, &weftv1.NewPost{Text: strings.Repeat("x", 2000)})
+	}
+	if _, err := post(t, r, m); err != nil {
+		t.Fatal(err)
+	}
+	w := watch(t, r, &weftv1.SyncRequest{Last: 1000})
+	w.batch() // the stream stands in general, as nobody reads on, and has not come to the second board
+	r.Post(t, "crew/second", "meanwhile")
+	seen := 0
+	for _, words := range shownTexts(w.untilLive()) {
+		if words == "meanwhile" {
+			seen++
+		}
+	}
+	if seen != 1 {
+		t.Errorf("shown %d times", seen)
+	}
+}
+
 func TestSyncTellsOfEverythingThatChanges(t *testing.T) {
 	r, say := chatter(t, 1)
 	w := watch(t, r, &weftv1.SyncRequest{})
@@ -142,6 +167,33 @@ func TestSyncTellsOfEverythingThatChanges(t *testing.T) {
 	next("team", func(e *weftv1.SyncEvent) bool { return e.GetTeam().GetTeam().GetName() == "second" })
 	say(1)
 	next("entry", func(e *weftv1.SyncEvent) bool { return e.GetShown() != nil })
+}
+
+func TestTokensOfTheStreamMarkWhatItHasShown(t *testing.T) {
+	r, say := chatter(t, 4)
+	w := watch(t, r, &weftv1.SyncRequest{})
+	w.untilLive()
+	token := func(n int) (token string) {
+		for n > 0 {
+			for _, ev := range w.batch() {
+				if s := ev.GetShown(); s != nil {
+					token = s.Vector
+					n--
+				}
+			}
+		}
+		return token
+	}
+	say(3)
+	first := token(3)
+	say(2)
+	second := token(2)
+	if got := markRead(t, r, &weftv1.MarkReadRequest{Vector: first}); got != 2 {
+		t.Errorf("after the first token %d are unread, want the 2 shown later", got)
+	}
+	if got := markRead(t, r, &weftv1.MarkReadRequest{Vector: second}); got != 0 {
+		t.Errorf("after the second token %d are unread", got)
+	}
 }
 
 func TestSyncResumesAfterItsCursor(t *testing.T) {

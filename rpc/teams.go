@@ -119,7 +119,7 @@ func (s *teamService) CreateInvite(ctx context.Context, req *connect.Request[wef
 	}
 	uses := max(req.Msg.Uses, 1)
 	if uses > maxInviteUses {
-		return nil, refuse(reasonTooMany, "couldn't make an invite for %d uses: at most %d", uses, maxInviteUses)
+		return nil, refuse(reasonTooMany, "couldn't make an invite for %d uses: at most %d", uses, maxInviteUses).hint("make several invites")
 	}
 	expires, err := s.inviteExpiry(req.Msg.ExpiresInMs)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *teamService) CreateInvite(ctx context.Context, req *connect.Request[wef
 func (s *service) inviteExpiry(inMs uint64) (uint64, error) {
 	const longest = 10 * 365 * 24 * time.Hour
 	if inMs > uint64(longest.Milliseconds()) {
-		return 0, refuse(reasonTooMany, "couldn't make an invite for more than ten years")
+		return 0, refuse(reasonTooMany, "couldn't make an invite for more than ten years").hint("choose an earlier expiry")
 	}
 	age := time.Duration(inMs) * time.Millisecond
 	if inMs == 0 {
