@@ -81,7 +81,7 @@ var reasons = map[reason]meaning{
 	reasonNotMember:      {connect.CodePermissionDenied, "ask an owner or admin of the team for an invite, then weft join LINK"},
 	reasonNotUTF8:        {connect.CodeInvalidArgument, "send text as UTF-8"},
 	reasonOffline:        {connect.CodeUnavailable, "see that this machine and the inviter's node are on line, then try again; the link stays good"},
-	reasonOutOfOrder:     {connect.CodeFailedPrecondition, "stamps of a device only grow: sign again with a later one"},
+	reasonOutOfOrder:     {connect.CodeFailedPrecondition, "stamps of a device only grow: sign again with a later one and another client_msg_id"},
 	reasonOutcomeUnknown: {connect.CodeUnavailable, "it may or may not be stored: post again with the same client_msg_id, which doubles nothing"},
 	reasonPending:        {connect.CodeUnavailable, "this node does not know yet whether you may write: try again in a moment; weft sync shows what is missing"},
 	reasonQuota:          {connect.CodeResourceExhausted, "wait as long as retry_after_ms says, then post again with the same client_msg_id"},

@@ -119,6 +119,8 @@ func TestSignedEntriesThatMayNotBeAreRefused(t *testing.T) {
 			before := uint64(board.HLCAt(time.Now()))
 			_, err := send(t, r, c.e)
 			e := refused(t, err, c.reason, c.code)
+			_, err = send(t, r, c.e) // the same again gets the same answer
+			refused(t, err, c.reason, c.code)
 			if c.reason == "CLOCK_AHEAD" && (e.ServerHLC < before || e.ServerHLC > uint64(board.HLCAt(time.Now().Add(time.Second)))) {
 				t.Errorf("server_hlc %d is not now", e.ServerHLC)
 			}

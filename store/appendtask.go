@@ -77,6 +77,9 @@ func (t *appendTask) one(g *group, b *boardState, d *logDelta, i int) error {
 	if err := g.record(d, rec.Seq, in); err != nil {
 		return err
 	}
+	if t.voids != nil {
+		t.voids[i] = g.voided
+	}
 	d.st.Hi, d.st.HiHash, d.grown = rec.Seq, in.hash, true
 	t.receipts[i] = Receipt{Entry: sl.entry.ID, Position: p, HLC: sl.entry.Header.HLC}
 	if t.objects != nil {
@@ -111,7 +114,7 @@ func (t *appendTask) finish(err error) {
 			if err == nil {
 				r = t.receipts[i]
 				if t.voids != nil && t.voids[i] != "" {
-					e = fmt.Errorf("couldn't accept entry: %s: it is recorded as void: %w", t.voids[i], board.ErrNotMember)
+					e = voidError(t.voids[i])
 				}
 			}
 			t.s.settleClaim(c, r, e)
@@ -193,11 +196,19 @@ func (s *Store) heldPost(m *memory, txn *badger.Txn, key postKey) (Receipt, bool
 		return Receipt{}, false, err
 	}
 	if r.void != "" {
-		return Receipt{}, false, fmt.Errorf("couldn't accept entry: it is recorded as void: %s: %w", r.void, board.ErrNotMember)
+		return Receipt{}, false, voidError(r.void)
 	}
 	at, err := s.positionOf(txn, l, p.seq)
 	if err != nil {
 		return Receipt{}, false, err
 	}
 	return Receipt{Entry: r.entry.ID, Position: at, HLC: r.entry.Header.HLC, Duplicate: true}, true, nil
+}
+
+// voidError is what the author of an entry is told that is recorded as void.
+func voidError(why string) error {
+	if why == reasonOrder {
+		return fmt.Errorf("couldn't accept entry: it is recorded as void: %w", board.ErrOutOfOrder)
+	}
+	return fmt.Errorf("couldn't accept entry: it is recorded as void: %s: %w", why, board.ErrNotMember)
 }

@@ -41,7 +41,8 @@ type group struct {
 	restored       map[*logState][]uint64
 	flips          bool // bits on disk (j) and in memory must be seen together
 	newLogs        int
-	quiet          bool // nobody is told of changes
+	quiet          bool   // nobody is told of changes
+	voided         string // why the record written last does not count, or ""
 }
 
 // logDelta is how a group changes a log.

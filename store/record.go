@@ -29,6 +29,7 @@ func (g *group) record(d *logDelta, seq uint64, in incoming) error {
 	if in.void == "" {
 		in.void = order
 	}
+	g.voided = in.void
 	if err := g.writeRecord(p, &in); err != nil {
 		return err
 	}
