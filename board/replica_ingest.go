@@ -61,6 +61,7 @@ func (r *Replica) stored(b *batch) {
 		t.progress, t.nudged = r.now, false
 		delete(l.avoid, t.stream.peer.id)
 	}
+	l.pauses = 0
 	r.settleAll(b)
 	r.raise(l.board, l.node, Stretch{run.Epoch, run.First, run.LastSeq(), b.last, run.Prev})
 	if !l.board.holding.Counting(run.Origin, run.LastSeq()) {
@@ -68,11 +69,12 @@ func (r *Replica) stored(b *batch) {
 	}
 }
 
-// pause puts a batch's pieces back and leaves their log alone for a while. Meanwhile its transfer gets no credit.
+// pause puts a batch's pieces back and leaves their log alone for a while, longer each time. Meanwhile its transfer gets no credit.
 func (r *Replica) pause(b *batch, d time.Duration) {
 	l := b.pieces[0].log
 	l.pieces = append(b.pieces, l.pieces...)
-	l.pending, l.pausedUntil = true, r.now.Add(d)
+	l.pending, l.pausedUntil = true, r.now.Add(d<<min(l.pauses, 4))
+	l.pauses++
 	r.paused = append(r.paused, l)
 	r.at(l.pausedUntil)
 }

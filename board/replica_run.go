@@ -16,6 +16,7 @@ type replLog struct {
 	out         *batch // with the store
 	pending     bool   // the store lacks a right; or has trouble of its own
 	pausedUntil time.Time
+	pauses      int // in a row
 
 	// What is missing.
 	transfers   [2]*transfer // toward newer records, and backward

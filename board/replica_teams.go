@@ -148,7 +148,7 @@ func (r *Replica) governanceAdvanced(t *replTeam) {
 	for _, b := range t.boards.all() {
 		for _, l := range b.logs.all() {
 			if l.pending {
-				l.pending, l.pausedUntil = false, time.Time{}
+				l.pending, l.pausedUntil, l.pauses = false, time.Time{}, 0
 				r.feed(l)
 			}
 			r.heat(l, r.now)

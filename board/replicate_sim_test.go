@@ -65,7 +65,7 @@ func TestReplicationConverges(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, k := range []string{"gap", "duplicate", "beyond_seal", "unknown_origin", "pending", "re_recorded", "watchdog", "vector_unknown_node", "backward", "peer_empty_answer"} {
+	for _, k := range []string{"gap", "duplicate", "beyond_seal", "unknown_origin", "pending", "re_recorded", "watchdog", "vector_unknown_node", "backward", "peer_empty_answer", "damaged"} {
 		if total[k] == 0 && !t.Failed() && seeds >= 100 {
 			t.Errorf("no history showed %q: the simulator does not test it any more", k)
 		}
@@ -158,7 +158,11 @@ func (n *simNode) joined() bool {
 // faults breaks something now and then.
 func (w *world) faults() {
 	n := w.nodes[w.rnd.IntN(len(w.nodes))]
-	switch w.rnd.IntN(7) {
+	switch w.rnd.IntN(8) {
+	case 7:
+		if n.replica != nil {
+			n.damage()
+		}
 	case 6: // nothing gets through in one direction for a while; then all of it
 		if m := w.nodes[w.rnd.IntN(len(w.nodes))]; m != n && n.busy != nil {
 			n.busy[m.index] = w.now.Add(time.Duration(w.rnd.IntN(25000)) * time.Millisecond)
@@ -192,6 +196,29 @@ func (w *world) faults() {
 		}
 	}
 	w.after(time.Duration(w.rnd.IntN(6000))*time.Millisecond, w.faults)
+}
+
+// damage loses a part of what a store holds of another node's log: its end or all of it. Governance is
+// left alone: rights that nobody holds any more could not come back.
+func (n *simNode) damage() {
+	b, o := n.w.boards[1+n.w.rnd.IntN(len(n.w.boards)-1)], n.w.nodes[n.w.rnd.IntN(len(n.w.nodes))].id
+	ss := n.store.holding(b).Stretches(o)
+	if o == n.id || len(ss) == 0 {
+		return
+	}
+	s := ss[n.w.rnd.IntN(len(ss))]
+	x := n.store.recs[b][o][s.Epoch]
+	keep := n.w.rnd.IntN(len(x.recs))
+	n.damaged = true
+	n.w.counts["damaged"]++
+	if keep == 0 {
+		delete(n.store.recs[b][o], s.Epoch)
+		n.step(Lost{n.w.team, b, o, Stretch{Epoch: s.Epoch}})
+		return
+	}
+	x.recs = slices.Clone(x.recs[:keep])
+	x.recs[keep-1].sig = true // not quite so in a store, which then answers that it is damaged
+	n.step(Lost{n.w.team, b, o, n.store.stretch(b, o, s.Epoch)})
 }
 
 func (n *simNode) restart() {
@@ -251,6 +278,11 @@ func (w *world) heal() error {
 	}
 	w.nodes[0].connectAll()
 	mute := len(honest) > 2 && w.rnd.IntN(3) == 0
+	for _, n := range honest { // whom a node does not know it cannot get anything from
+		for _, m := range honest {
+			mute = mute && slices.Contains(n.known, m.id)
+		}
+	}
 	if mute { // one link works in one direction only, for good: others must bring what it does not
 		i := w.rnd.IntN(len(honest))
 		honest[i].mute = map[int]bool{honest[(i+1)%len(honest)].index: true}

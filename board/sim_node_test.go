@@ -46,7 +46,11 @@ func (n *simNode) credited(k simServe, bytes int) {
 		}
 		run := n.store.run(a.want.Board, o, first, end, a.want.Backward)
 		if run == nil {
-			n.w.failf("node %d named records that it has not", n.index)
+			if !n.damaged {
+				n.w.failf("node %d named records that it has not", n.index)
+			}
+			n.answer(k, AnswerDamaged, nil, true)
+			delete(n.serving, k)
 			return
 		}
 		a.begun = true

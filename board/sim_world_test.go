@@ -72,6 +72,7 @@ type simNode struct {
 	rate    int          // bytes a second of its link; 0: no limit
 	disk    time.Duration
 	liar    bool
+	damaged bool
 	orphans map[originKey]map[uint64]bool
 	serving map[simServe]*simAnswer
 }
