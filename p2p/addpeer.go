@@ -42,7 +42,9 @@ func (m *Mesh) AddPeer(ctx context.Context, addr string) (peer.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	if err := m.connect(ctx, info); err != nil {
-		return info.ID, fmt.Errorf("couldn't reach %s: %w: is that node running, and its address right? It is tried again from time to time: %v", addr, ErrOffline, err)
+		m.log.Info("couldn't reach a peer that was added; it is tried again", "peer", info.ID.String(), "err", err)
+		return info.ID, fmt.Errorf("couldn't reach node %s yet (%w): is it running, and its address right? The address is kept and tried again from time to time: %w",
+			info.ID, unreached(err), ErrOffline)
 	}
 	return info.ID, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -77,7 +76,7 @@ func (m *Mesh) Join(ctx context.Context, link *weftv1.InviteLink) (JoinResult, e
 
 // knockInTurn tries each admitter of the link until one lets this node in.
 func (m *Mesh) knockInTurn(ctx context.Context, t board.TeamID, link *weftv1.InviteLink) (*weftv1.LobbyReply, error) {
-	var refused, unreached error
+	var refused, why error
 	var tried []string
 	for i, inv := range link.Invites {
 		if len(inv.Admitter) != 32 {
@@ -95,7 +94,8 @@ func (m *Mesh) knockInTurn(ctx context.Context, t board.TeamID, link *weftv1.Inv
 			}
 			refused = fmt.Errorf("couldn't join %s: %w", quoteName(link.TeamName), kind)
 		default:
-			unreached = err
+			m.log.Info("an admitter couldn't be reached", "err", err)
+			why = unreached(err)
 			tried = append(tried, inv.Addresses...)
 		}
 		m.who.settle(t)
@@ -106,8 +106,8 @@ func (m *Mesh) knockInTurn(ctx context.Context, t board.TeamID, link *weftv1.Inv
 	if refused != nil {
 		return nil, refused
 	}
-	return nil, fmt.Errorf("couldn't reach %s: tried %s; is the other node running and is this machine online? %w: %v",
-		quoteName(link.Inviter), strings.Join(tried, ", "), ErrOffline, unreached)
+	return nil, fmt.Errorf("couldn't reach %s: tried %s (%w); is the other node running and is this machine online? %w",
+		quoteName(link.Inviter), hostsOf(tried), why, ErrOffline)
 }
 
 func quoteName(s string) string {

@@ -56,7 +56,7 @@ func TestJoinSaysWhyItFailed(t *testing.T) {
 			if len(b.store.Teams()) != 0 {
 				t.Fatal("bob takes part in a team that didn't let him in")
 			}
-			if errors.Is(err, ErrOffline) && !strings.Contains(err.Error(), "127.0.0.1") {
+			if errors.Is(err, ErrOffline) && (strings.Count(err.Error(), "127.0.0.1") == 0 || len(err.Error()) > 300 || strings.Contains(err.Error(), "\n")) {
 				t.Fatalf("it doesn't say what was tried: %v", err)
 			}
 			a.mesh.lobby.mu.Lock()

@@ -49,7 +49,7 @@ func newLoop(m *Mesh) *loop {
 		m: m, events: make(chan any, eventQueue), calls: make(chan func()), feed: newFeed(),
 		links: map[linkKey]*link{}, teams: map[board.TeamID]*team.State{}, told: map[board.ID]bool{},
 	}
-	l.rep = board.NewReplica(board.ReplicaConfig{Self: m.self, BanFor: m.o.Limits.BanTime}, m.random(randomReplica))
+	l.rep = board.NewReplica(board.ReplicaConfig{Self: m.self, BanFor: m.o.Limits.BanTime, NewestFirst: m.o.newestFirst}, m.random(randomReplica))
 	return l
 }
 

@@ -29,6 +29,8 @@ type Options struct {
 	Now        func() time.Time
 	Agent      string // program and version, told to peers
 	Seed       uint64 // of the Mesh's choices (jitter, which peer); 0: random
+
+	newestFirst uint64 // tests: see board.ReplicaConfig
 }
 
 // Limits are what an honest node does against floods and slow or endless peers (docs/limits.md).

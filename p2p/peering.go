@@ -178,7 +178,8 @@ func (p *peering) dial(ctx context.Context, t *target, rnd *rand.Rand) {
 		p.mu.Lock()
 		t.busy = false
 		if err != nil {
-			t.lastErr = err.Error()
+			t.lastErr = unreached(err).Error()
+			p.m.log.Debug("couldn't reach a peer", "peer", t.id.String(), "err", err)
 			p.m.stats.dials.WithLabelValues("failed").Inc()
 		} else {
 			t.lastErr = ""

@@ -75,10 +75,10 @@ func TestABeatNamesWhatIsMissing(t *testing.T) {
 }
 
 func TestALateJoinerReadsTheNewestFirst(t *testing.T) {
-	a, b := newNode(t, "ada"), newNode(t, "bob")
+	a, b := newNode(t, "ada"), newNode(t, "bob", func(n *testNode) { n.newest = 500 })
 	id := a.found("crew")
 	general := board.GeneralID(id)
-	const posts = 24_000
+	const posts = 3_000
 	last := a.post(id, general, posts)
 	a.letIn(id, b)
 	page, err := b.store.Page(testContext(t), general, store.PageQuery{Limit: 1})

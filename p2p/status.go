@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/quic-go/quic-go"
 
 	"weft/board"
 )
@@ -24,7 +25,7 @@ type PeerInfo struct {
 	Agent     string
 	Teams     []board.TeamID // that both are in
 	Synced    bool           // both streams are open
-	RTT       time.Duration  // of the last greeting; zero: not known
+	RTT       time.Duration  // smoothed; zero: not known
 	LastSeen  time.Time      // zero: never since this start
 	LastError string         // why the last dial failed
 	NextDial  time.Time
@@ -150,12 +151,18 @@ func (m *Mesh) connInfo(i *PeerInfo) {
 	for _, c := range m.host.Network().ConnsToPeer(i.ID) {
 		i.Connected = true
 		i.Addrs = append(i.Addrs, c.RemoteMultiaddr().String())
+		var q *quic.Conn
+		if c.As(&q) {
+			i.RTT = q.ConnectionStats().SmoothedRTT
+		}
 		if at := c.Stat().Opened; i.Since.IsZero() || at.Before(i.Since) {
 			i.Since = at
 			i.Inbound = c.Stat().Direction == network.DirInbound
 		}
 	}
-	i.RTT = m.host.Peerstore().LatencyEWMA(i.ID)
+	if i.RTT == 0 { // over TCP
+		i.RTT = m.host.Peerstore().LatencyEWMA(i.ID)
+	}
 	if agent, err := m.host.Peerstore().Get(i.ID, "AgentVersion"); err == nil {
 		i.Agent, _ = agent.(string)
 	}

@@ -32,6 +32,7 @@ type testNode struct {
 	reg    *prometheus.Registry
 	limits Limits
 	static []string
+	newest uint64 // Options.newestFirst
 	listen []string
 	ended  chan error
 }
@@ -76,7 +77,7 @@ func (n *testNode) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Log: log, Registerer: n.reg, Limits: n.limits})
+	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Log: log, Registerer: n.reg, Limits: n.limits, newestFirst: n.newest})
 	if err != nil {
 		n.store.Close()
 		n.t.Fatal(err)
