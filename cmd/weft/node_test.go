@@ -54,7 +54,7 @@ func launch(dir string, env []string, args ...string) (*process, error) {
 	p.cmd = exec.Command("weft", append(append([]string{"run", "--dir", dir}, loopback...), args...)...)
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = lockedWriter{&p.mu, &p.stdout}, lockedWriter{&p.mu, &p.stderr}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives the tests
+	p.cmd.SysProcAttr = dieWithParent()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}

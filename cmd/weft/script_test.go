@@ -90,7 +90,7 @@ func (n *scriptNodes) killAll() {
 // scriptEnv is the script's environment for processes.
 func scriptEnv(ts *testscript.TestScript) []string {
 	env := os.Environ()
-	for _, name := range []string{"HOME", "XDG_DATA_HOME", "NO_COLOR", "TZ", "WEFT_DIR", "PATH", "TMPDIR"} {
+	for _, name := range []string{"HOME", "XDG_DATA_HOME", "NO_COLOR", "TZ", "WEFT_DIR", "WEFT_LOG_FORMAT", "PATH", "TMPDIR"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env
