@@ -41,9 +41,6 @@ func (s *boardService) History(ctx context.Context, req *connect.Request[weftv1.
 	if err != nil {
 		return nil, err
 	}
-	if page.Damaged > 0 {
-		return nil, refuse(reasonDamaged, "couldn't read %d entries of this page of %s: their records are damaged and are being fetched again", page.Damaged, p)
-	}
 	trim(&page, q)
 	return connect.NewResponse(s.wirePage(p, page, q, m.View)), nil
 }
@@ -119,7 +116,7 @@ func trim(page *store.Page, q store.PageQuery) {
 }
 
 func (s *service) wirePage(p place, page store.Page, q store.PageQuery, view weftv1.EntryView) *weftv1.HistoryResponse {
-	res := &weftv1.HistoryResponse{Entries: make([]*weftv1.Entry, len(page.Entries))}
+	res := &weftv1.HistoryResponse{Entries: make([]*weftv1.Entry, len(page.Entries)), Damaged: uint32(page.Damaged)}
 	for i := range page.Entries {
 		res.Entries[i] = s.wireEntry(p.state, &page.Entries[i], view)
 	}
@@ -135,6 +132,7 @@ func (s *service) wirePage(p place, page store.Page, q store.PageQuery, view wef
 		res.After = pageToken(p.id, *q.After)
 	}
 	switch {
+	case page.Damaged > 0: // a mark would cover what was not shown
 	case !page.Newer && len(page.Vector) > 0:
 		res.Vector = page.Vector.Token()
 	case n > 0:

@@ -50,7 +50,7 @@ func (c *session) snapshotBoard(ctx context.Context, out *batcher, p place, last
 		sh := &page.Entries[i]
 		c.snapped[sh.Entry.ID] = true
 		shown := &weftv1.EntryShown{TeamId: teamID, BoardId: boardID, Entry: c.wireEntry(p.state, sh, c.view)}
-		if i == len(page.Entries)-1 {
+		if i == len(page.Entries)-1 && page.Damaged == 0 {
 			shown.Vector = page.Vector.Token()
 		}
 		ev := &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Shown{Shown: shown}}

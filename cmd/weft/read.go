@@ -111,6 +111,7 @@ func (r *reader) read(ctx context.Context) error {
 	}
 	r.sayStart(page)
 	for {
+		r.sayDamaged(page)
 		if err := r.show(page.Entries); err != nil {
 			return err
 		}
@@ -134,6 +135,13 @@ func (r *reader) sayStart(page *weftv1.HistoryResponse) {
 		r.note("history starts here; older entries were pruned")
 	case len(page.Entries) == 0:
 		r.note("nothing was posted here yet")
+	}
+}
+
+// sayDamaged tells of entries that are left out of a page, in JSON too: what is printed isn't all.
+func (r *reader) sayDamaged(page *weftv1.HistoryResponse) {
+	if page.Damaged > 0 {
+		r.note("%d entries are left out: their records are damaged here and are being fetched from other nodes; weft check tells more", page.Damaged)
 	}
 }
 

@@ -3361,6 +3361,7 @@ type HistoryResponse struct {
 	Vector            string                 `protobuf:"bytes,4,opt,name=vector,proto3" json:"vector,omitempty"`   // token for MarkRead: everything up to the end of this page; of the newest page also for at_least
 	HistoryStartsHere bool                   `protobuf:"varint,5,opt,name=history_starts_here,json=historyStartsHere,proto3" json:"history_starts_here,omitempty"`
 	HistoryArriving   bool                   `protobuf:"varint,6,opt,name=history_arriving,json=historyArriving,proto3" json:"history_arriving,omitempty"`
+	Damaged           uint32                 `protobuf:"varint,7,opt,name=damaged,proto3" json:"damaged,omitempty"` // entries left out of this page: their records are damaged and are being fetched from other nodes
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -3435,6 +3436,13 @@ func (x *HistoryResponse) GetHistoryArriving() bool {
 		return x.HistoryArriving
 	}
 	return false
+}
+
+func (x *HistoryResponse) GetDamaged() uint32 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
 }
 
 type UnreadRequest struct {
@@ -4735,14 +4743,15 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bat_least\x18\x06 \x01(\tR\aatLeast\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\a \x01(\x04R\ttimeoutMs\x12&\n" +
-	"\x04view\x18\b \x01(\x0e2\x12.weft.v1.EntryViewR\x04view\"\xdc\x01\n" +
+	"\x04view\x18\b \x01(\x0e2\x12.weft.v1.EntryViewR\x04view\"\xf6\x01\n" +
 	"\x0fHistoryResponse\x12(\n" +
 	"\aentries\x18\x01 \x03(\v2\x0e.weft.v1.EntryR\aentries\x12\x16\n" +
 	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x03 \x01(\tR\x05after\x12\x16\n" +
 	"\x06vector\x18\x04 \x01(\tR\x06vector\x12.\n" +
 	"\x13history_starts_here\x18\x05 \x01(\bR\x11historyStartsHere\x12)\n" +
-	"\x10history_arriving\x18\x06 \x01(\bR\x0fhistoryArriving\"s\n" +
+	"\x10history_arriving\x18\x06 \x01(\bR\x0fhistoryArriving\x12\x18\n" +
+	"\adamaged\x18\a \x01(\rR\adamaged\"s\n" +
 	"\rUnreadRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05board\x18\x02 \x01(\tR\x05board\x12\x19\n" +
