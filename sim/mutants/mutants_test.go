@@ -62,7 +62,7 @@ func TestEachBugIsCaught(t *testing.T) {
 			if err == nil {
 				t.Fatalf("not caught: the tests pass with this bug")
 			}
-			if strings.Contains(out, "[build failed]") || !strings.Contains(out, "--- FAIL") && !strings.Contains(out, "panic: ") {
+			if strings.Contains(out, "[build failed]") || strings.Contains(out, "panic: test timed out") || !strings.Contains(out, "--- FAIL") && !strings.Contains(out, "panic: ") {
 				t.Fatalf("nothing failed as it should: %v\n%s", err, out)
 			}
 			t.Logf("caught: %s", firstFailure(out))
