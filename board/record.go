@@ -94,8 +94,12 @@ type Run struct {
 	Items []Item
 }
 
-// Limits of a run on the wire.
+// MaxRunItems is how many records a run has at most on the wire.
 const MaxRunItems = 2048
+
+// MaxSeq is the last seq of an origin: 2^40 records are thirty years of a thousand a second within one run of a node.
+// What goes beyond it is malformed, so that numbers made of seqs stay far from their ends.
+const MaxSeq = 1 << 40
 
 // LastSeq is the seq of the last item.
 func (r *Run) LastSeq() uint64 { return r.First + uint64(len(r.Items)) - 1 }
@@ -130,8 +134,10 @@ func (r *Run) Check() error {
 		return bad("no records")
 	case len(r.Items) > MaxRunItems:
 		return fmt.Errorf("couldn't accept run of %d records: at most %d: %w", len(r.Items), MaxRunItems, ErrTooLarge)
-	case r.Epoch.N == 0 || r.First == 0 || r.First+uint64(len(r.Items)) < r.First:
+	case r.Epoch.N == 0 || r.First == 0:
 		return bad("no epoch or seq")
+	case r.First > MaxSeq || r.LastSeq() > MaxSeq || r.Prev.Seq > MaxSeq:
+		return bad("a seq beyond what a log can have")
 	case r.First > 1 && (r.Prev.Epoch != r.Epoch || r.Prev.Seq != r.First-1 || r.Prev.Hash.IsZero()):
 		return bad("link does not name the record before")
 	case r.First == 1 && r.Prev != (Link{}) && (r.Prev.Epoch.N == 0 || r.Prev.Epoch.N >= r.Epoch.N || r.Prev.Seq == 0 || r.Prev.Hash.IsZero()):

@@ -64,6 +64,8 @@ func TestRunsThatDoNotHangTogetherAreRefused(t *testing.T) {
 		"no epoch":             func(r *Run) { r.Epoch = Epoch{} },
 		"no seq":               func(r *Run) { r.First = 0 },
 		"seqs run over":        func(r *Run) { r.First = ^uint64(0) - 1; r.Prev = Link{r.Epoch, r.First - 1, Hash{1}} },
+		"seq beyond MaxSeq":    func(r *Run) { r.First = MaxSeq; r.Prev = Link{r.Epoch, r.First - 1, Hash{1}} },
+		"seal beyond MaxSeq":   func(r *Run) { r.Prev.Seq = MaxSeq + 1 },
 		"link not before":      func(r *Run) { r.First = 4 },
 		"seals a later epoch":  func(r *Run) { r.Prev.Epoch.N = 2 },
 		"seals nothing":        func(r *Run) { r.Prev.Seq = 0 },
@@ -215,6 +217,7 @@ func TestBadVectorsAndTokensAreRefused(t *testing.T) {
 	for name, f := range map[string]func(Vector) Vector{
 		"no epoch":        func(v Vector) Vector { v[0].Epoch = Epoch{}; return v },
 		"no seq":          func(v Vector) Vector { v[0].Seq = 0; return v },
+		"beyond MaxSeq":   func(v Vector) Vector { v[0].Seq = MaxSeq + 1; return v },
 		"origin twice":    func(v Vector) Vector { return append(v, v[0]) },
 		"base above":      func(v Vector) Vector { v[0].Base = Point{Epoch{2, 2}, 4}; return v },
 		"base later":      func(v Vector) Vector { v[0].Base = Point{Epoch{3, 2}, 1}; return v },
@@ -255,6 +258,9 @@ func TestBadVectorsAndTokensAreRefused(t *testing.T) {
 	}
 	if p := (Position{ID{1}, NodeID{2}, Epoch{3, 4}, 5, Hash{6}}); func() Position { q, _ := ParsePosition(p.Wire()); return q }() != p {
 		t.Error("position over the wire")
+	}
+	if _, err := ParsePosition((Position{ID{1}, NodeID{2}, Epoch{3, 4}, MaxSeq + 1, Hash{6}}).Wire()); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a position beyond MaxSeq: %v", err)
 	}
 	if _, err := ParsePosition(nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("no position: %v", err)

@@ -143,6 +143,8 @@ func (v Vector) check() error {
 		switch {
 		case l.Epoch.N == 0 || l.Seq == 0:
 			return fmt.Errorf("couldn't read vector: leaf without epoch or seq: %w", ErrMalformed)
+		case l.Seq > MaxSeq || l.Base.Seq > MaxSeq:
+			return fmt.Errorf("couldn't read vector: a seq beyond what a log can have: %w", ErrMalformed)
 		case i > 0 && (Origin{v[i-1].Node, v[i-1].Epoch}).Compare(Origin{l.Node, l.Epoch}) >= 0:
 			return fmt.Errorf("couldn't read vector: one origin twice or out of order: %w", ErrMalformed)
 		case base && (l.Base.Epoch.N == 0 || l.Base.Seq == 0 || l.Base.Epoch.N > l.Epoch.N || l.Base.Epoch == l.Epoch && l.Base.Seq > l.Seq):
@@ -220,8 +222,8 @@ func (p Position) Wire() *weftv1.Position {
 
 // ParsePosition reads a position. Errors wrap ErrMalformed.
 func ParsePosition(m *weftv1.Position) (Position, error) {
-	if len(m.GetBoard()) != 16 || len(m.Node) != 32 || len(m.Hash) != 32 || m.Epoch == 0 || m.Seq == 0 {
-		return Position{}, fmt.Errorf("couldn't read position: wrong length of an id, or no epoch or seq: %w", ErrMalformed)
+	if len(m.GetBoard()) != 16 || len(m.Node) != 32 || len(m.Hash) != 32 || m.Epoch == 0 || m.Seq == 0 || m.Seq > MaxSeq {
+		return Position{}, fmt.Errorf("couldn't read position: wrong length of an id, or no epoch, or no seq that a log can have: %w", ErrMalformed)
 	}
 	return Position{ID(m.Board), NodeID(m.Node), Epoch{m.Epoch, m.EpochRandom}, m.Seq, Hash(m.Hash)}, nil
 }
