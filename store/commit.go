@@ -264,6 +264,13 @@ func (d *logDelta) apply() {
 		b.byNode[l.origin.Node] = append(b.byNode[l.origin.Node], l)
 		b.logs = append(b.logs, l)
 	}
+	if !b.governance {
+		grown := int64(d.st.Hi-d.st.Lo) - int64(l.st.Hi-l.st.Lo)
+		if d.fresh {
+			grown++
+		}
+		b.team.records.Add(grown)
+	}
 	l.st, l.headSeq, l.headSig, l.shown, l.multi, l.limit = d.st, d.headSeq, d.headSig, d.shown, d.multi, d.limit
 	l.unheaded = d.unheaded
 	l.children = d.children

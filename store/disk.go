@@ -35,7 +35,16 @@ func (s *Store) watchDisk() {
 	}
 }
 
-// lookAtDisk asks for free space. Writing begins again when a tenth more than the bound is free.
+// resumeAt is how much must be free for writing to go on: a little more than the bound, or it would stop and go on with
+// every commit.
+func (s *Store) resumeAt() uint64 { return s.opts.MinFree + min(s.opts.MinFree/16, 16<<20) }
+
+// fullError is what a writer is told while the disk is nearly full.
+func (s *Store) fullError() error {
+	return fmt.Errorf("couldn't write: %d MiB are free where the store lies, %d MiB are needed: %w", s.free.Load()>>20, s.resumeAt()>>20, ErrStorageFull)
+}
+
+// lookAtDisk asks for free space.
 func (s *Store) lookAtDisk() {
 	free, err := s.opts.FreeSpace(s.opts.Dir)
 	if err != nil {
@@ -48,7 +57,7 @@ func (s *Store) lookAtDisk() {
 	case !full && free < s.opts.MinFree:
 		s.full.Store(true)
 		s.opts.Log.Error("the disk is nearly full: nothing is written any more, reading goes on", "free", free, "needed", s.opts.MinFree)
-	case full && free >= s.opts.MinFree+s.opts.MinFree/10:
+	case full && free >= s.resumeAt():
 		s.full.Store(false)
 		s.opts.Log.Info("there is space again: writing goes on", "free", free)
 	}
@@ -67,7 +76,7 @@ func (s *Store) nudgeDisk(bytes int) {
 // Status is how the store is doing.
 func (s *Store) Status() Status {
 	m := s.memory()
-	st := Status{Full: s.full.Load(), Free: s.free.Load(), Damaged: s.damageCount.Load(), Short: s.short, CommitGroups: s.groups.Load()}
+	st := Status{Full: s.full.Load(), Free: s.free.Load(), Needed: s.resumeAt(), Damaged: s.damageCount.Load(), Short: s.short, CommitGroups: s.groups.Load()}
 	if why := s.failed.Load(); why != nil {
 		st.Failed = (*why).Error()
 	}

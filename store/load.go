@@ -35,6 +35,9 @@ func (s *Store) load() (short string, err error) {
 			return "", err
 		}
 	}
+	if err := s.lostTeams(m); err != nil {
+		return "", err
+	}
 	for _, ts := range m.teams {
 		if err := s.evaluateTeam(m, ts); err != nil {
 			return "", err
@@ -45,6 +48,13 @@ func (s *Store) load() (short string, err error) {
 		if b.team == nil {
 			b.team = nobody
 			delete(m.boards, id)
+		}
+	}
+	for _, b := range m.boards {
+		for _, l := range b.logs {
+			if !b.governance {
+				b.team.records.Add(int64(l.st.Hi - l.st.Lo + 1))
+			}
 		}
 	}
 	s.mem.Store(m)

@@ -79,6 +79,9 @@ func (s *Store) salvage(from, to string) error {
 	if err = s.makeStore(); err == nil {
 		err = s.reindex()
 	}
+	if w := s.readWitness(); err == nil && len(w) > 32 { // the mended store is another one, but of the same teams
+		err = s.writeWitnessIn(to, 0, 0, w[32:])
+	}
 	return errors.Join(err, fresh.Close())
 }
 

@@ -42,6 +42,7 @@ type teamState struct {
 	id         board.TeamID
 	governance *boardState
 	state      atomic.Pointer[team.State]
+	records    atomic.Int64  // held in its message boards
 	boards     []*boardState // message boards, as State.Boards has them; guarded by memory.mu
 
 	evaluator *team.Evaluator // the committer's

@@ -77,6 +77,8 @@ type Store struct {
 	damageNudge chan struct{}
 	damageCount atomic.Uint64
 
+	witnessMu sync.Mutex // guards the file
+
 	forksMu sync.Mutex
 	forks   []Fork
 

@@ -136,7 +136,13 @@ func (s *Store) AdoptTeam(ctx context.Context, id board.TeamID, genesis *team.Ob
 		return fmt.Errorf("couldn't take part in the team: the charter is not its genesis: %w", board.ErrMalformed)
 	}
 	t := &adoptTask{s, id, genesis, make(chan error, 1)}
-	return s.do(ctx, t, t.done)
+	if err := s.do(ctx, t, t.done); err != nil {
+		return err
+	}
+	if err := s.writeWitness(); err != nil {
+		s.opts.Log.Warn("witness is old", "error", err)
+	}
+	return nil
 }
 
 func (t *adoptTask) prepare(g *group) error {

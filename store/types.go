@@ -157,6 +157,7 @@ type UnreadCount struct {
 type Status struct {
 	Full         bool   // nothing is written: free space is below MinFree
 	Free         uint64 // bytes
+	Needed       uint64 // bytes that must be free for writing to go on once it stopped
 	Failed       string // why the store refuses everything, or ""
 	Damaged      uint64 // records found damaged since Open
 	Short        string // what Open found to be missing that was there before, or ""

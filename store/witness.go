@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"weft/board"
 )
 
-// The witness is a small file beside the database that says how far the change log went: store id 16, arrival 8, check
-// 8, crc32c 4. A database whose files were cut opens without a word; the witness shows what is missing then.
+// The witness is a small file beside the database that says how far the change log went and which teams this node takes
+// part in: store id 16, arrival 8, check 8, teams 32 each, crc32c 4. A database whose files were cut opens without a word;
+// the witness shows what is missing then, and of which teams governance has to be fetched again.
 const witnessName = "witness"
 
 const witnessEvery = 10 * time.Second
@@ -23,12 +26,24 @@ const witnessEvery = 10 * time.Second
 func (s *Store) writeWitness() error {
 	m := s.memory()
 	m.mu.RLock()
-	b := append(make([]byte, 0, 36), s.id[:]...)
-	b = binary.BigEndian.AppendUint64(b, m.arrival)
-	b = binary.BigEndian.AppendUint64(b, m.changeCheck)
+	arrival, check := m.arrival, m.changeCheck
+	var teams []byte
+	for t := range m.teams {
+		teams = append(teams, t[:]...)
+	}
 	m.mu.RUnlock()
+	s.witnessMu.Lock()
+	defer s.witnessMu.Unlock()
+	return s.writeWitnessIn(s.opts.Dir, arrival, check, teams)
+}
+
+func (s *Store) writeWitnessIn(dir string, arrival, check uint64, teams []byte) error {
+	b := append(make([]byte, 0, 36+len(teams)), s.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, arrival)
+	b = binary.BigEndian.AppendUint64(b, check)
+	b = append(b, teams...)
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	name := filepath.Join(s.opts.Dir, witnessName)
+	name := filepath.Join(dir, witnessName)
 	f, err := os.OpenFile(name+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("couldn't write witness: %w", err)
@@ -78,11 +93,45 @@ func (s *Store) readWitness() []byte {
 		}
 		return nil
 	}
-	if len(b) != 36 || binary.BigEndian.Uint32(b[32:]) != crc32.Checksum(b[:32], castagnoli) {
+	n := len(b) - 4
+	if n < 32 || n%32 != 0 || binary.BigEndian.Uint32(b[n:]) != crc32.Checksum(b[:n], castagnoli) {
 		s.opts.Log.Warn("the store's witness is damaged")
 		return nil
 	}
-	return b
+	return b[:n]
+}
+
+// lostTeams makes this node take part again in teams that the witness names and the database has lost. Their governance
+// comes from teammates.
+func (s *Store) lostTeams(m *memory) error {
+	b := s.readWitness()
+	if len(b) <= 32 {
+		return nil
+	}
+	txn := s.db.NewTransactionAt(s.snaps.last(), true)
+	defer txn.Discard()
+	lost := 0
+	for b = b[32:]; len(b) > 0; b = b[32:] {
+		id := board.TeamID(b[:32])
+		if m.teams[id] != nil {
+			continue
+		}
+		k := teamKey(id)
+		if err := txn.Set(k, seal(k, nil)); err != nil {
+			return fmt.Errorf("couldn't take part again in a team: %w", err)
+		}
+		ts := newTeam(id)
+		m.teams[id], m.boards[ts.governance.id] = ts, ts.governance
+		lost++
+	}
+	if lost == 0 {
+		return nil
+	}
+	s.opts.Log.Warn("teams were lost with the damage: what they are comes back from teammates", "teams", lost)
+	if err := s.commitAt(txn, func() {}); err != nil {
+		return fmt.Errorf("couldn't take part again in a team: %w", err)
+	}
+	return nil
 }
 
 // checkWitnessFresh refuses to make a new store where another one was.
