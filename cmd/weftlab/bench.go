@@ -16,6 +16,7 @@ type lab struct {
 	json    bool
 	data    string // folder for what is costly to make and kept
 	runs    int    // medians of so many
+	large   int    // entries of the large board
 	weft    string // path of the weft program
 	out     *report
 	started time.Time
@@ -63,6 +64,7 @@ func benchCommand() *cobra.Command {
 	p.BoolVar(&l.json, "json", false, "print one object with all figures as the last line")
 	p.StringVar(&l.data, "data", filepath.Join(os.TempDir(), "weftlab"), "folder in which large boards are kept for the next run; it should lie on the disk to be measured")
 	p.IntVar(&l.runs, "runs", 1, "measure so many times and take medians")
+	p.IntVar(&l.large, "large", bigBoard, "entries of the large board; the targets are for the default")
 	p.StringVar(&l.weft, "weft", "", "the weft program (default: beside weftlab, else built with go)")
 	all := benches()
 	for _, b := range all {
@@ -89,6 +91,9 @@ func benchCommand() *cobra.Command {
 func (l *lab) measure(ctx context.Context, name string, bs []bench) error {
 	if l.runs < 1 {
 		return usageError{fmt.Errorf("couldn't measure %d times: --runs must be at least 1", l.runs)}
+	}
+	if l.large < 2*behind {
+		return usageError{fmt.Errorf("couldn't measure with a board of %d entries: --large must be at least %d", l.large, 2*behind)}
 	}
 	if inNamespace() {
 		if err := raiseLoopback(); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,24 +12,25 @@ import (
 	"weft/store"
 )
 
-// bigBoard is how many entries the board of the large-board benches has.
+// bigBoard is how many entries the board of the large-board benches has unless told otherwise.
 const bigBoard = 1_000_000
 
 // behind is how many of them the slow member has not read.
 const behind = 100_000
 
+func (l *lab) bigDir(entries int) string {
+	return filepath.Join(l.data, fmt.Sprintf("board-%d", entries))
+}
+
 // openBig opens the store with the large board, which is made on the first use and kept in the data folder. Its member
 // `slow` has read all but the newest 100,000 entries.
-func (l *lab) openBig(ctx context.Context, entries uint64) (f *fixture, slow board.UserID, err error) {
-	dir := filepath.Join(l.data, fmt.Sprintf("board-%d", entries))
+func (l *lab) openBig(ctx context.Context, entries int) (f *fixture, slow board.UserID, err error) {
+	dir := l.bigDir(entries)
 	_, reader, err := person(1)
 	if err != nil {
 		return nil, slow, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, slow, fmt.Errorf("couldn't make the folder of the large board: %w", err)
-	}
-	if f, err = openFixture(ctx, dir, reader.User); err != nil {
+	if f, err = l.openKept(ctx, dir, reader.User); err != nil {
 		return nil, slow, err
 	}
 	defer func() {
@@ -36,23 +38,41 @@ func (l *lab) openBig(ctx context.Context, entries uint64) (f *fixture, slow boa
 			f.store.Close()
 		}
 	}()
-	if info, _ := f.store.Board(f.board); info.Entries < entries {
+	if info, _ := f.store.Board(f.board); info.Entries < uint64(entries) {
 		l.say("making a board of %s entries in %s (once)", number(float64(entries)), dir)
 		cpu, start := cpuTime(), time.Now()
-		err := f.fill(ctx, entries, func(done uint64) {
+		err := f.fill(ctx, uint64(entries), func(done uint64) {
 			l.say("  %s of %s", number(float64(done)), number(float64(entries)))
 		})
 		if err != nil {
 			return f, slow, err
 		}
 		if wall := time.Since(start); wall > time.Second {
-			l.say("made: %s entries/s, %.1f µs of CPU each", number(float64(entries-info.Entries)/wall.Seconds()), float64((cpuTime()-cpu).Microseconds())/float64(entries-info.Entries))
+			l.say("made: %s entries/s, %.1f µs of CPU each", number(float64(uint64(entries)-info.Entries)/wall.Seconds()), float64((cpuTime()-cpu).Microseconds())/float64(uint64(entries)-info.Entries))
 		}
 	}
 	if err := markBehind(ctx, f, reader.User, behind); err != nil {
 		return f, slow, err
 	}
 	return f, reader.User, nil
+}
+
+// openKept opens or makes a fixture in a folder that is kept for the next run. One that this version can't open any
+// more is made anew: nothing in it is anybody's.
+func (l *lab) openKept(ctx context.Context, dir string, users ...board.UserID) (*fixture, error) {
+	for again := false; ; again = true {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("couldn't make a folder for data: choose another place with --data: %w", err)
+		}
+		f, err := openFixture(ctx, dir, users...)
+		if err == nil || again || errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrStorageFull) {
+			return f, err
+		}
+		l.say("what an earlier run left in %s can't be used (%v); making it anew", dir, err)
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("couldn't remove what an earlier run left: %w", err)
+		}
+	}
 }
 
 // markBehind marks all but the newest n entries as read.
@@ -110,7 +130,7 @@ func (l *lab) timed(ctx context.Context, what string, b bar, f func() error) err
 	l.out.add(what, p50, "ms", b)
 	l.out.field("p50_ms", p50)
 	l.out.field("p99_ms", p99)
-	l.say("%s: p50 %.3f ms, p99 %.3f ms (%d times)", what, p50, p99, len(took))
+	l.say("%s: p50 %.4f ms, p99 %.4f ms (%d times)", what, p50, p99, len(took))
 	return nil
 }
 
@@ -118,12 +138,12 @@ func (l *lab) timed(ctx context.Context, what string, b bar, f func() error) err
 type pageBench struct{}
 
 func (b *pageBench) run(ctx context.Context, l *lab) error {
-	f, _, err := l.openBig(ctx, bigBoard)
+	f, _, err := l.openBig(ctx, l.large)
 	if err != nil {
 		return err
 	}
 	defer f.store.Close()
-	return l.timed(ctx, "page of 50 newest, board of 1,000,000", atMost(2), func() error {
+	return l.timed(ctx, "page of 50 newest, board of "+number(float64(l.large)), atMost(2), func() error {
 		p, err := f.store.Page(ctx, f.board, store.PageQuery{})
 		if err == nil && len(p.Entries) != 50 {
 			err = fmt.Errorf("couldn't read a page of 50: it has %d", len(p.Entries))
@@ -136,7 +156,7 @@ func (b *pageBench) run(ctx context.Context, l *lab) error {
 type unreadBench struct{}
 
 func (b *unreadBench) run(ctx context.Context, l *lab) error {
-	f, slow, err := l.openBig(ctx, bigBoard)
+	f, slow, err := l.openBig(ctx, l.large)
 	if err != nil {
 		return err
 	}

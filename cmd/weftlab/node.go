@@ -86,7 +86,7 @@ func (l *lab) startNode(ctx context.Context, dir, name string, args ...string) (
 	}
 	n := &node{dir: dir, log: &tail{}, exit: make(chan error, 1)}
 	n.cmd = exec.Command(program, append([]string{"run", "--dir", dir, "--name", name, "--mdns=false",
-		"--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--post-rate", "-1", "--post-burst", "-1"}, args...)...)
+		"--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--post-rate", "-1"}, args...)...)
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {

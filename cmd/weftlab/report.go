@@ -177,7 +177,7 @@ func quantiles(d []time.Duration) (p50, p99, worst float64) {
 	s := slices.Sorted(slices.Values(d))
 	at := func(q float64) float64 {
 		i := min(int(math.Ceil(q*float64(len(s))))-1, len(s)-1)
-		return float64(s[max(i, 0)].Microseconds()) / 1000
+		return float64(s[max(i, 0)]) / float64(time.Millisecond)
 	}
 	return at(0.5), at(0.99), at(1)
 }

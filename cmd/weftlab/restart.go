@@ -12,17 +12,16 @@ import (
 type startBench struct{}
 
 func (b *startBench) run(ctx context.Context, l *lab) error {
-	f, _, err := l.openBig(ctx, bigBoard)
+	f, _, err := l.openBig(ctx, l.large)
 	if err != nil {
 		return err
 	}
 	if err := f.store.Close(); err != nil {
 		return err
 	}
-	dir := filepath.Join(l.data, fmt.Sprintf("board-%d", bigBoard))
 	for range max(l.runs, 3) {
 		start := time.Now()
-		n, err := l.startNode(ctx, dir, "ann")
+		n, err := l.startNode(ctx, l.bigDir(l.large), "ann")
 		if err != nil {
 			return err
 		}
@@ -36,7 +35,7 @@ func (b *startBench) run(ctx context.Context, l *lab) error {
 			n.stop()
 			return err
 		}
-		l.out.add("start with 1,000,000 entries until the first answer", took.Seconds(), "s", atMost(1))
+		l.out.add("start with "+number(float64(l.large))+" entries until the first answer", took.Seconds(), "s", atMost(1))
 		l.out.add("memory (RSS) after that start", float64(u.rss)/(1<<20), "MiB", bar{})
 		l.say("start: first answer after %.0f ms, %.0f MiB", took.Seconds()*1000, float64(u.rss)/(1<<20))
 		if err := n.stop(); err != nil {
@@ -50,7 +49,7 @@ func (b *startBench) run(ctx context.Context, l *lab) error {
 type diskBench struct{}
 
 func (b *diskBench) run(ctx context.Context, l *lab) error {
-	f, _, err := l.openBig(ctx, bigBoard)
+	f, _, err := l.openBig(ctx, l.large)
 	if err != nil {
 		return err
 	}
@@ -63,7 +62,7 @@ func (b *diskBench) run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	size, err := diskUse(filepath.Join(l.data, fmt.Sprintf("board-%d", bigBoard), "store"))
+	size, err := diskUse(filepath.Join(l.bigDir(l.large), "store"))
 	if err != nil {
 		return err
 	}
