@@ -30,6 +30,12 @@ var refusedByLobby = map[string]error{
 	codeBadSig: board.ErrBadSignature, codeNotAdmitter: team.ErrNotAdmitter, codeUpgrade: team.ErrUpgradeNeeded, codeLimit: team.ErrLimit,
 }
 
+// adviceFor says what to do where the error's own text doesn't.
+var adviceFor = map[string]string{
+	codeNotFound: "the node that invited you doesn't know this invite; it was withdrawn, or the link is an old one; ask for a new link: ",
+	codeBadSig:   "the link's key isn't that of the invite; copy the link again, or ask for a new one: ",
+}
+
 // ErrAdmitterBusy says that the node that answers for an invite can't do so at this time.
 var ErrAdmitterBusy = errors.New("the node that answers for the invite can't take anybody in at this time: try again in a minute")
 
@@ -88,11 +94,11 @@ func (m *Mesh) knockInTurn(ctx context.Context, t board.TeamID, link *weftv1.Inv
 		case err == nil && reply.Code == "":
 			return reply, nil
 		case err == nil:
-			kind := refusedByLobby[reply.Code]
+			kind, advice := refusedByLobby[reply.Code], adviceFor[reply.Code]
 			if kind == nil {
 				kind = ErrAdmitterBusy
 			}
-			refused = fmt.Errorf("couldn't join %s: %w", quoteName(link.TeamName), kind)
+			refused = fmt.Errorf("couldn't join %s: %s%w", quoteName(link.TeamName), advice, kind)
 		default:
 			m.log.Info("an admitter couldn't be reached", "err", err)
 			why = unreached(err)

@@ -166,8 +166,15 @@ func ignoreDamage(err error) error {
 
 // wait notes that entry id's order is open until prev comes.
 func (g *group) wait(prev, id board.Hash) error {
+	k := [16]byte(prev[:16])
+	if _, before := g.m.waiting[k]; !before || g.asked[k] != nil {
+		if g.asked == nil {
+			g.asked = map[[16]byte][]board.Hash{}
+		}
+		g.asked[k] = append(g.asked[k], id)
+	}
 	if len(g.m.waiting) < maxWaiting {
-		g.m.waiting[[16]byte(prev[:16])] = struct{}{}
+		g.m.waiting[k] = struct{}{}
 	} else {
 		g.m.waitAll = true
 	}
@@ -179,13 +186,21 @@ func (g *group) resolveWaiting(b *boardState, e *board.Entry) error {
 	if _, ok := g.m.waiting[[16]byte(e.ID[:16])]; !ok && !g.m.waitAll || b.governance {
 		return nil
 	}
-	prefix := append([]byte{tWaiting}, e.ID[:16]...)
 	var waiting [][]byte
-	it := g.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-	for it.Rewind(); it.Valid(); it.Next() {
-		waiting = append(waiting, it.Item().KeyCopy(nil))
+	if ids := g.asked[[16]byte(e.ID[:16])]; ids != nil && !g.m.waitAll {
+		// Newest first, each record answers the question of the one written before it. An iterator over this group's
+		// writes would sort all of them, for each record.
+		for _, id := range ids {
+			waiting = append(waiting, appendWaitingKey(nil, e.ID, id))
+		}
+		delete(g.asked, [16]byte(e.ID[:16]))
+	} else {
+		it := g.txn.NewIterator(badger.IteratorOptions{Prefix: append([]byte{tWaiting}, e.ID[:16]...)})
+		for it.Rewind(); it.Valid(); it.Next() {
+			waiting = append(waiting, it.Item().KeyCopy(nil))
+		}
+		it.Close()
 	}
-	it.Close()
 	for _, k := range waiting {
 		var id board.Hash
 		copy(id[:], k[17:])

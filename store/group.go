@@ -41,8 +41,9 @@ type group struct {
 	restored       map[*logState][]uint64
 	flips          bool // bits on disk (j) and in memory must be seen together
 	newLogs        int
-	quiet          bool   // nobody is told of changes
-	voided         string // why the record written last does not count, or ""
+	asked          map[[16]byte][]board.Hash // by what they wait for: entries whose order this group, and no earlier one, left open
+	quiet          bool                      // nobody is told of changes
+	voided         string                    // why the record written last does not count, or ""
 }
 
 // logDelta is how a group changes a log.

@@ -1,0 +1,113 @@
+package p2p
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+	"weft/team"
+)
+
+// heardBy is a node in a team with another member, who is gone, and the team's topic at the node.
+func heardBy(f *testing.F) (n *testNode, member board.NodeID, t *topic) {
+	n, other := newNode(f, "ada"), newNode(f, "bob")
+	id := n.found("crew")
+	n.letIn(id, other)
+	other.post(id, board.GeneralID(id), 2)
+	eventually(f, "the topic is there", func() bool {
+		n.mesh.subs.mu.Lock()
+		defer n.mesh.subs.mu.Unlock()
+		t = n.mesh.subs.mu.byTeam[id]
+		return t != nil && n.entries(board.GeneralID(id)) == 2
+	}, n)
+	other.stop()
+	return n, other.key.Public(), t
+}
+
+// Whatever a member says on a topic: it is taken, or refused for a reason; the node goes on, and shows no entry for it.
+func FuzzTopicMessage(f *testing.F) {
+	n, member, top := heardBy(f)
+	id := top.team
+	general := board.GeneralID(id)
+	var at board.Position
+	for _, l := range n.store.Vector(general) {
+		at = board.Position{Board: general, Node: l.Node, Epoch: l.Epoch, Seq: l.Seq, Hash: l.Hash}
+	}
+	add := func(m *weftv1.TopicMessage) {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	run, err := n.store.Run(testContext(f), general, at.Origin(), 1, 2, 1<<20)
+	if err != nil {
+		f.Fatal(err)
+	}
+	next := at
+	next.Seq += 3
+	add(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Push{Push: &weftv1.Push{Runs: []*weftv1.Run{run.Wire()}}}})
+	add(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Push{Push: &weftv1.Push{Heads: []*weftv1.Head{{Position: next.Wire(), Signature: make([]byte, 64)}}}}})
+	beat, err := proto.Marshal(&weftv1.Beat{Team: id[:], Node: member[:], Boot: make([]byte, 16), Number: 1, Digest: make([]byte, 32), Heads: []*weftv1.Head{{Position: at.Wire()}, {}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	add(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Beat{Beat: &weftv1.Signed{Object: beat, Key: member[:], Signature: make([]byte, 64)}}})
+	add(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Beat{}})
+	add(&weftv1.TopicMessage{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		err := top.judge(member, b)
+		var why rejected
+		if err != nil && !errors.As(err, &why) && !errors.Is(err, board.ErrMalformed) && !errors.Is(err, board.ErrTooLarge) {
+			t.Fatalf("refused without a reason: %v", err)
+		}
+		if n.entries(general) != 2 {
+			t.Fatal("an entry that nobody signed shows")
+		}
+	})
+}
+
+// Whatever is knocked with: nobody comes in who has no invite.
+func FuzzLobby(f *testing.F) {
+	n, _, top := heardBy(f)
+	id := top.team
+	link := n.invite(id, 1, time.Time{})
+	members := len(n.team(id).Members())
+	link.Invites[0].Seed = make([]byte, 32) // another key than the invite's
+	eve, err := team.NewUser("eve", randomKey(), randomKey(), randomKey(), nonce())
+	if err != nil {
+		f.Fatal(err)
+	}
+	forged, err := team.NewKnock(link, 0, eve)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, req := range []*weftv1.LobbyRequest{
+		{}, {Request: &weftv1.LobbyRequest_Knock{}},
+		{Request: &weftv1.LobbyRequest_Knock{Knock: &weftv1.Knock{Team: id[:]}}},
+		{Request: &weftv1.LobbyRequest_Knock{Knock: forged}},
+	} {
+		b, err := proto.Marshal(req)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		req := new(weftv1.LobbyRequest)
+		if decode(b, req) != nil || req.GetKnock() == nil {
+			return
+		}
+		reply, err := n.mesh.lobby.admit(t.Context(), req.GetKnock())
+		if err == nil && len(n.team(id).Members()) != members {
+			t.Fatalf("somebody came in without an invite: %v", reply)
+		}
+		if code, _ := refusal(err); err != nil && code == codeInternal {
+			t.Fatalf("refused without a reason: %v", err)
+		}
+	})
+}
