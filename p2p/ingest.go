@@ -44,6 +44,8 @@ const (
 	liveRun = 64
 	// postingFor: after a post of this node's own, a catch-up yields for so long.
 	postingFor = 500 * time.Millisecond
+	// smallPart is how many records of a catch-up go into the store at a time then: a post waits for one such group.
+	smallPart = 256
 )
 
 func newIngester(m *Mesh) *ingester {
@@ -151,11 +153,7 @@ func (in *ingester) work(ctx context.Context) error {
 			}
 		}
 		in.nudge() // another worker may find something too
-		start := time.Now()
-		in.ingest(ctx, e)
-		if bulk {
-			in.yield(ctx, time.Since(start))
-		}
+		in.ingest(ctx, e, bulk)
 		in.done(q, bulk)
 		if ctx.Err() != nil {
 			return nil
@@ -179,9 +177,57 @@ func (in *ingester) yield(ctx context.Context, took time.Duration) {
 	}
 }
 
+// parts cuts a large run while somebody posts here. What continues a log is cut at signed heads, since each part must
+// end at one; what is older than all that is held is taken from its end.
+func (in *ingester) parts(e board.Ingest) []*board.Run {
+	in.mu.Lock()
+	posting := in.posting()
+	in.mu.Unlock()
+	if !posting || e.Tail || len(e.Run.Items) <= smallPart {
+		return []*board.Run{e.Run}
+	}
+	hashes := e.Run.Hashes()
+	part := func(from, to int) *board.Run {
+		p := *e.Run
+		p.First, p.Items = e.Run.First+uint64(from), e.Run.Items[from:to]
+		if from > 0 {
+			p.Prev = board.Link{Epoch: p.Epoch, Seq: p.First - 1, Hash: hashes[from-1]}
+		}
+		return &p
+	}
+	var out []*board.Run
+	n := len(e.Run.Items)
+	if in.m.subs.held.covers(e.Run.Board, e.Run.Origin, e.Run.LastSeq()+1) { // what comes after it is held
+		for to := n; to > 0; to -= smallPart {
+			out = append(out, part(max(0, to-smallPart), to))
+		}
+		return out
+	}
+	from := 0
+	for i, it := range e.Run.Items {
+		if i+1 == n || i+1-from >= smallPart && len(it.HeadSig) > 0 {
+			out = append(out, part(from, i+1))
+			from = i + 1
+		}
+	}
+	return out
+}
+
 // ingest hands a run to the store and tells the Replica what became of it.
-func (in *ingester) ingest(ctx context.Context, e board.Ingest) {
-	res, err := in.m.o.Store.Ingest(ctx, e.Team, e.Run, e.Tail)
+func (in *ingester) ingest(ctx context.Context, e board.Ingest, bulk bool) {
+	var res store.Result
+	var err error
+	for _, part := range in.parts(e) {
+		start := time.Now()
+		var r store.Result
+		if r, err = in.m.o.Store.Ingest(ctx, e.Team, part, e.Tail); err != nil {
+			break
+		}
+		res.Stored, res.Duplicates = res.Stored+r.Stored, res.Duplicates+r.Duplicates
+		if bulk {
+			in.yield(ctx, time.Since(start))
+		}
+	}
 	c := in.m.stats.ingested
 	switch {
 	case err == nil:
