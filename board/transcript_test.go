@@ -27,6 +27,7 @@ import (
 //	answer PEER ID NAME 1/1..3 [done] [STATUS] [governance]
 //	stored TOKEN [pending|fork|bad|…]
 //	orphaned NAME 1/1..3 | restored NAME 1/1..3
+//	digest PEER same|said|other
 //	wait DURATION | status
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/replica", func(t *testing.T, path string) {
@@ -93,6 +94,12 @@ func (s *transcript) command(w []string) error {
 		return s.start(flag)
 	case "log":
 		return s.log(w[1], w[2:], flag)
+	case "digest": // of the boards: the same as the Replica's, as what the peer said last, or another
+		d := map[string]Hash{"same": s.r.teams.at(s.team).digest(false), "other": {1}}[w[2]]
+		if x, ok := s.r.PeerVector(s.node(w[1]), s.team, board); ok && w[2] == "said" {
+			d = TeamDigest([]BoardVector{{board, x}})
+		}
+		s.step(PeerVector{Peer: s.node(w[1]), Team: s.team, Digest: d})
 	case "nodes":
 		var nodes []NodeID
 		for _, name := range w[1:] {
@@ -340,7 +347,11 @@ func (s *transcript) step(e Event) {
 // wait lets time pass, with a Tick whenever one is due.
 func (s *transcript) wait(d time.Duration) {
 	end := s.now.Add(d)
-	for wake := s.r.Wake(); !wake.IsZero() && !wake.After(end); wake = s.r.Wake() {
+	for i := 0; i < 1000; i++ {
+		wake := s.r.Wake()
+		if wake.IsZero() || wake.After(end) {
+			break
+		}
 		if wake.After(s.now) {
 			s.now = wake
 		}
@@ -387,7 +398,7 @@ func (s *transcript) print(x Effect) {
 		}
 		say("ask %s%s, transfer %d: %s's log up to %d/%d %s", s.names[x.Peer], stream(x.Governance), x.ID, s.names[x.Node], x.Toward.Epoch.N, x.Toward.Seq, strings.TrimSpace(how+" "+have))
 	case SendCredit:
-		say("credit %s for transfer %d", s.names[x.Peer], x.ID)
+		say("credit %s for transfer %d: %d bytes", s.names[x.Peer], x.ID, x.Bytes)
 	case SendCancel:
 		say("cancel %s's transfer %d", s.names[x.Peer], x.ID)
 	case Ingest:
