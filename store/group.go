@@ -11,11 +11,18 @@ import (
 	"weft/team"
 )
 
-// Bounds of one transaction. Badger's own bound is 15 % of a memtable.
+// Bounds of one transaction. Badger's own bound is 15 % of a memtable; the last task that goes into a group may bring as
+// much as maxTaskBytes, an entry, and what is noted beside them.
 const (
 	maxGroupRecords = 2000
 	maxGroupBytes   = 1 << 20
+	groupMargin     = maxTaskBytes + board.MaxBody + board.MaxHeader + 128<<10
 )
+
+// groupBytes is how many bytes a group may have before it takes no further task.
+func groupBytes(memTable int64) int {
+	return int(max(64<<10, min(maxGroupBytes, memTable*15/100-groupMargin)))
+}
 
 // group is one transaction in the making: what it writes to disk goes through the transaction, which reads its own
 // writes; what it changes in memory is noted here and applied after the commit. The committer's alone.
@@ -88,7 +95,9 @@ func (s *Store) newGroup() *group {
 }
 
 // full says whether the group should be committed before more is put into it.
-func (g *group) full() bool { return g.records >= maxGroupRecords || g.bytes >= maxGroupBytes }
+func (g *group) full() bool {
+	return g.records >= maxGroupRecords || g.bytes >= groupBytes(g.s.opts.MemTable)
+}
 
 // put writes a value with its checksum. Both slices must stay unchanged until the commit.
 func (g *group) put(key, content []byte) error {

@@ -35,10 +35,13 @@ func (t *ingestTask) write(g *group, b *boardState, p plan) error {
 			return err
 		}
 	}
-	for k := len(p.backward) - 1; k >= 0; k-- {
-		if err := t.down(g, d, p.backward[k]); err != nil {
+	for _, i := range p.backward { // upwards, so that each finds the device's entry before it
+		if err := t.record(g, d, i); err != nil {
 			return err
 		}
+	}
+	if len(p.backward) > 0 {
+		t.lower(g, d, p.backward[0])
 	}
 	return nil
 }
@@ -59,15 +62,9 @@ func (t *ingestTask) forward(g *group, d *logDelta, i int) error {
 	return nil
 }
 
-// down writes an item just below what is held.
-func (t *ingestTask) down(g *group, d *logDelta, i int) error {
-	if err := t.record(g, d, i); err != nil {
-		return err
-	}
+// lower notes that what is held begins with an item now.
+func (t *ingestTask) lower(g *group, d *logDelta, i int) {
 	seq := t.seq(i)
-	if d.st.Hi < seq { // the first of a sealed epoch
-		d.st.Hi, d.st.HiHash = seq, t.in.hashes[i]
-	}
 	d.st.Lo, d.st.LoPrev, d.grown = seq, t.prev(i), true
 	if seq == 1 { // now it seals what it names
 		if parent := g.find(d.log.board, board.Origin{Node: d.log.origin.Node, Epoch: d.st.LoPrev.Epoch}); parent != nil {
@@ -75,7 +72,6 @@ func (t *ingestTask) down(g *group, d *logDelta, i int) error {
 			pd.children = append(slices.Clip(pd.children), d.log)
 		}
 	}
-	return nil
 }
 
 func (t *ingestTask) incoming(i int) incoming {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
-	"github.com/dgraph-io/ristretto/v2/z"
 )
 
 // Badger passes over damaged blocks of its tables without a word: a scan skips them, a key in them looks absent. So all
@@ -62,27 +61,45 @@ func tableFiles(dir string) (out []string) {
 	return out
 }
 
-// checkTable reads a table: its index, and if asked for all blocks. One that is gone was compacted away.
+// checkTable reads a table: its index, and if asked for all blocks. One that is gone was compacted away. Badger cuts a
+// table that it deletes to nothing before it removes it: the file is read rather than mapped, since a cut under a map
+// kills the process, and what looks damaged is looked at again until it is gone, or still damaged after a while.
 func checkTable(name string, blocks bool) (err error) {
+	const looks, pause = 5, 20 * time.Millisecond
+	for i := range looks {
+		if i > 0 {
+			time.Sleep(pause)
+		}
+		if err = readTable(name, blocks); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// readTable is one look at a table.
+func readTable(name string, blocks bool) (err error) {
 	defer func() { // Badger's reader panics on some damage
 		if r := recover(); r != nil {
 			err = fmt.Errorf("damaged: %.200v", r)
 		}
 	}()
-	mf, err := z.OpenMmapFile(name, os.O_RDONLY, 0)
+	data, err := os.ReadFile(name)
+	if os.IsNotExist(err) {
+		return nil
+	}
 	if err != nil {
-		if os.IsNotExist(err) {
-			return nil
-		}
 		return err
 	}
-	defer mf.Close(-1)
-	o := table.Options{ReadOnly: true, BlockSize: blockSize, Compression: options.ZSTD}
-	if blocks {
-		o.ChkMode = options.OnTableRead
+	id, ok := table.ParseFileID(filepath.Base(name))
+	if !ok {
+		return fmt.Errorf("couldn't check %s: not the name of a table", filepath.Base(name))
 	}
-	_, err = table.OpenTable(mf, o)
-	return err
+	t, err := table.OpenInMemoryTable(data, id, &table.Options{ReadOnly: true, BlockSize: blockSize, Compression: options.ZSTD})
+	if err != nil || !blocks {
+		return err
+	}
+	return t.VerifyChecksum()
 }
 
 // blockSize of tables, in bytes before compression.

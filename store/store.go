@@ -141,7 +141,7 @@ func (o *Options) setDefaults() {
 		o.DiskEvery = 5 * time.Second
 	}
 	if o.MemTable == 0 {
-		o.MemTable = 16 << 20
+		o.MemTable = 8 << 20 // Badger keeps up to eight table builders of several times this size after large entries
 	}
 	if o.Random == nil {
 		o.Random = func(b []byte) { rand.Read(b) }

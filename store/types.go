@@ -23,7 +23,7 @@ type Options struct {
 	FreeSpace func(dir string) (uint64, error) // default: statfs
 	DiskEvery time.Duration                    // how often free space is looked at; default 5 s
 	Quotas    Quotas                           // zero fields: defaults
-	MemTable  int64                            // bytes; default 16 MiB
+	MemTable  int64                            // bytes, at least 8 MiB; default 8 MiB
 	Random    func(b []byte)                   // epochs and ids; default crypto/rand
 	Upgrade   func(from, to uint32)            // told of a format change; may be nil
 	OnCommit  func(changed []Committed)        // see Store.OnCommit
