@@ -265,10 +265,7 @@ func withPort(a ma.Multiaddr, port int) ma.Multiaddr {
 }
 
 // keptPorts keeps ports in the store's settings.
-type keptPorts struct {
-	kv  *settings
-	ctx context.Context
-}
+type keptPorts struct{ kv *settings }
 
 func (k keptPorts) get(key string) (int, bool) {
 	b, ok := k.kv.get("port" + key)

@@ -20,8 +20,9 @@ func (n *testNode) deafen(id board.TeamID) {
 	if err := n.mesh.subs.ps.UnregisterTopicValidator(name); err != nil {
 		n.t.Fatal(err)
 	}
+	self := n.mesh.ID()
 	deaf := func(_ context.Context, from peer.ID, _ *pubsub.Message) pubsub.ValidationResult {
-		if from == n.mesh.ID() {
+		if from == self {
 			return pubsub.ValidationAccept
 		}
 		return pubsub.ValidationIgnore
