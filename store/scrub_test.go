@@ -2,27 +2,52 @@ package store
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 // aTable is the path of a table file that Badger wrote.
 func aTable(t *testing.T) string {
 	t.Helper()
-	f := newFixture(t)
-	f.post(t, 200)
+	f := newTeamNode(t, 1, nil)
+	for range 50 {
+		f.post("some text")
+	}
 	if err := f.s.Compact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	dir := f.s.opts.Dir
-	if err := f.s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	names := tableFiles(dir)
+	f.close()
+	names := tableFiles(f.dir)
 	if len(names) == 0 {
 		t.Fatal("no table was written")
 	}
 	return names[0]
+}
+
+// Badger deletes a table by cutting it to nothing first: in that moment it must not pass for a damaged one.
+func TestATableThatIsBeingDeletedIsNotDamaged(t *testing.T) {
+	name := aTable(t)
+	if err := checkTable(name, true); err != nil {
+		t.Fatalf("a healthy table: %v", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if err := os.Truncate(name, 0); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(30*time.Millisecond, func() { os.Remove(name) })
+		if err := checkTable(name, true); err != nil {
+			t.Fatalf("a table that is being deleted: %v", err)
+		}
+	})
+}
+
+func TestATableThatStaysCutIsDamaged(t *testing.T) {
+	name := aTable(t)
+	if err := os.Truncate(name, 0); err != nil {
+		t.Fatal(err)
+	}
+	if checkTable(name, true) == nil {
+		t.Fatal("an empty table passes for a healthy one")
+	}
 }
