@@ -96,18 +96,6 @@ func maskFrom(seq, start uint64) uint64 {
 	return ^uint64(0) << (seq - start)
 }
 
-// count is the number of set bits.
-func (s *bitset) count() (n uint64) {
-	for _, c := range s.chunks {
-		if c != nil {
-			for _, x := range c {
-				n += uint64(bits.OnesCount64(x))
-			}
-		}
-	}
-	return n
-}
-
 // append appends the chunk's words, big-endian, without zero words at the end.
 func (c *chunk) append(b []byte) []byte {
 	n := len(c)

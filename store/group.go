@@ -8,7 +8,6 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"weft/board"
-	"weft/team"
 )
 
 // Bounds of one transaction. Badger's own bound is 15 % of a memtable; the last task that goes into a group may bring as
@@ -298,10 +297,4 @@ func (g *group) writeOwnBits(d *logDelta) error {
 		}
 	}
 	return nil
-}
-
-// object is a governance object that a group records.
-type object struct {
-	team   *teamState
-	object *team.Object
 }

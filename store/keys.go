@@ -46,7 +46,6 @@ type postKey struct {
 // arena hands out slices that live until reset, so that a group of commits allocates little. Not safe for concurrent use.
 type arena struct {
 	block []byte
-	full  [][]byte
 }
 
 const arenaBlock = 256 << 10
