@@ -14,7 +14,7 @@ WEFT_KILLS     ?= 200
 WEFT_SIM_SEEDS ?= 2000
 FUZZTIME       ?= 60s
 
-.PHONY: help run build test check fmt-check fmt vet lint generate generate-check race demo bench soak fuzz-short fuzz clean
+.PHONY: help run build test check fmt-check fmt vet lint generate generate-check race demo bench soak mutants fuzz-short fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -79,6 +79,9 @@ soak: build ## hours instead of minutes: kills, simulator seeds, fuzzing
 	WEFT_KILLS=$(WEFT_KILLS) $(GO) test -count=1 -timeout 4h -run 'Kill' -v ./cmd/weft ./store
 	WEFT_SIM_SEEDS=$(WEFT_SIM_SEEDS) $(GO) test -count=1 -timeout 4h ./board/... ./team/... ./store/... ./sim/...
 	$(MAKE) fuzz
+
+mutants: ## puts known bugs into the source, one at a time, and demands that the tests catch each (half an hour)
+	$(GO) test -count=1 -timeout 2h -run TestEachBugIsCaught -v ./sim/mutants -args -run-mutants
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -euo pipefail; for f in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \
