@@ -32,9 +32,10 @@ func (s *Store) openFirst() error {
 	if err := checkManifest(dir); err != nil {
 		return err
 	}
-	damaged := checkIndexes(tableFiles(dir))
+	tables := tablesInUse(dir)
+	damaged := checkIndexes(tables)
 	if damaged == "" {
-		s.unscrubbed, damaged = s.scrub(tableFiles(dir), scrubFirst)
+		s.unscrubbed, damaged = s.scrub(tables, scrubFirst)
 	}
 	if damaged == "" {
 		damaged = manifestDamage(dir)

@@ -63,6 +63,21 @@ func tableFiles(dir string) (out []string) {
 	return out
 }
 
+// tablesInUse are the table files that the MANIFEST names. What it does not name is half written, or half removed, by a
+// process that was killed; where it cannot be read, all count.
+func tablesInUse(dir string) []string {
+	names := tableFiles(dir)
+	m, _, err := replayManifest(dir)
+	if err != nil {
+		return names
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		id, ok := table.ParseFileID(filepath.Base(name))
+		_, used := m.Tables[id]
+		return ok && !used
+	})
+}
+
 // checkTable reads a table: its index, and if asked for all blocks. One that is gone was compacted away. Badger cuts a
 // table that it deletes to nothing before it removes it: the file is read rather than mapped, since a cut under a map
 // kills the process, and what looks damaged is looked at again until it is gone, or still damaged after a while.

@@ -65,3 +65,27 @@ func TestATableThatIsNotInUseIsNotDamaged(t *testing.T) {
 		t.Fatalf("a table that is not in use has the store mended: %s", damaged)
 	}
 }
+
+// A process that is killed while it writes a table leaves a piece of one: the store is healthy, and stays the same one.
+func TestAHalfWrittenTableIsNotDamage(t *testing.T) {
+	f := newTeamNode(t, 1, nil)
+	for range 50 {
+		f.post("some text")
+	}
+	if err := f.s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := f.s.ID()
+	f.close()
+	whole, err := os.ReadFile(tableFiles(f.dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(f.dir, "999999.sst"), whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.open()
+	if f.s.ID() != id {
+		t.Fatal("the store was mended")
+	}
+}
