@@ -20,6 +20,8 @@ import (
 const (
 	maxRecord      = 8 << 10 // bytes of one signed peer record
 	maxRecords     = 512     // in one frame
+	maxRecordsSize = 512 << 10
+	recordsPerMin  = 20 // new records of one node that are taken and passed on
 	maxRecordAddrs = 32
 	keptAddrs      = 8 // addresses that worked, kept for a peer
 )
@@ -46,14 +48,16 @@ func (m *Mesh) recordsOf(t board.TeamID) (out [][]byte) {
 		return nil
 	}
 	nodes := append([]board.NodeID{m.self}, st.Nodes()...)
+	size := 0
 	for i, n := range nodes {
 		id, err := PeerIDOf(n)
 		if err != nil || i > 0 && n == m.self || len(out) >= maxRecords {
 			continue
 		}
 		if e := cab.GetPeerRecord(id); e != nil {
-			if b, err := e.Marshal(); err == nil && len(b) <= maxRecord {
+			if b, err := e.Marshal(); err == nil && len(b) <= maxRecord && size+len(b) <= maxRecordsSize {
 				out = append(out, b)
+				size += len(b)
 			}
 		}
 	}
@@ -91,12 +95,37 @@ type learned struct {
 // records are what is known of peer records beside the peerstore.
 type records struct {
 	mu      sync.Mutex
-	seen    map[peer.ID]uint64  // the newest that was taken, by its own number
+	seen    map[peer.ID]*seenRecord
 	waiting map[peer.ID]learned // of nodes that aren't known as their team's (yet)
 }
 
+// seenRecord is the newest record that was taken of a node.
+type seenRecord struct {
+	seq   uint64 // the record's own number
+	n     int    // taken in the minute that began at since
+	since time.Time
+}
+
 func newRecords() *records {
-	return &records{seen: map[peer.ID]uint64{}, waiting: map[peer.ID]learned{}}
+	return &records{seen: map[peer.ID]*seenRecord{}, waiting: map[peer.ID]learned{}}
+}
+
+// take says whether a record is newer than the last one, and not one of a flood.
+func (r *records) take(id peer.ID, seq uint64, now time.Time) bool {
+	s := r.seen[id]
+	if s == nil {
+		s = &seenRecord{since: now}
+		r.seen[id] = s
+	}
+	if now.Sub(s.since) > time.Minute {
+		s.n, s.since = 0, now
+	}
+	if seq <= s.seq || s.n >= recordsPerMin {
+		return false
+	}
+	s.seq = seq
+	s.n++
+	return true
 }
 
 // takeWaiting empties what waits.
@@ -135,12 +164,9 @@ func (m *Mesh) learn(t board.TeamID, envelope []byte, from board.NodeID) bool {
 		m.records.mu.Unlock()
 		return true
 	}
-	old := m.records.seen[rec.PeerID]
-	if rec.Seq > old {
-		m.records.seen[rec.PeerID] = rec.Seq
-	}
+	fresh := m.records.take(rec.PeerID, rec.Seq, m.o.Now())
 	m.records.mu.Unlock()
-	if rec.Seq <= old {
+	if !fresh {
 		return true
 	}
 	cab, ok := peerstore.GetCertifiedAddrBook(m.host.Peerstore())
