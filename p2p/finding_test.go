@@ -1,0 +1,52 @@
+package p2p
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"weft/board"
+)
+
+func (n *testNode) connectedTo(p peer.ID) bool {
+	return slices.ContainsFunc(n.mesh.Peers(), func(i PeerInfo) bool { return i.ID == p && i.Connected })
+}
+
+func TestStaticPeersAreDialledAgainAndAgain(t *testing.T) {
+	a := newNode(t, "ada")
+	ada := a.mesh.ID()
+	b := newNode(t, "bob", func(n *testNode) { n.static = a.mesh.Addrs()[:1] })
+	eventually(t, "bob is connected to the peer that he was told of", func() bool { return b.connectedTo(ada) }, b)
+	a.stop()
+	eventually(t, "bob notices that it is gone", func() bool { return !b.connectedTo(ada) }, b)
+	a.start()
+	eventually(t, "bob has dialled again", func() bool { return b.connectedTo(ada) }, b)
+}
+
+func (n *testNode) hasAddress(p peer.ID, addr string) bool {
+	return slices.ContainsFunc(n.mesh.host.Peerstore().Addrs(p), func(a ma.Multiaddr) bool { return a.String() == addr })
+}
+
+// The local network may name anybody: only nodes that are known already are looked for there.
+func TestStrangersOnTheLocalNetworkAreLeftAlone(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	const addr = "/ip4/192.0.2.7/udp/4001/quic-v1"
+	stranger, err := PeerIDOf(board.NodeID(randomKey().Public()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := (*mdnsFound)(a.mesh.peers)
+	for _, p := range []peer.ID{stranger, b.mesh.ID()} {
+		found.HandlePeerFound(peer.AddrInfo{ID: p, Addrs: []ma.Multiaddr{ma.StringCast(addr)}})
+	}
+	if a.hasAddress(stranger, addr) {
+		t.Error("a stranger's address was kept")
+	}
+	if !a.hasAddress(b.mesh.ID(), addr) {
+		t.Error("a teammate's address was not kept")
+	}
+}
