@@ -21,6 +21,7 @@ type bug struct {
 	old, new string // old stands once in the file
 	tests    string // -run
 	packages []string
+	rapid    bool // the tests are made with rapid
 }
 
 func root(t *testing.T) string {
@@ -87,7 +88,11 @@ func (b bug) test(t *testing.T) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=4m", "-overlay", overlay, "-run", b.tests}, b.packages...)...)
+	args := append([]string{"test", "-count=1", "-timeout=4m", "-overlay", overlay, "-run", b.tests}, b.packages...)
+	if b.rapid {
+		args = append(args, "-args", "-rapid.nofailfile") // what a bug made fail is no example to keep
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root(t)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
