@@ -151,3 +151,33 @@ func BenchmarkLarge(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkIngest pulls a log of 20,000 posts into an empty board, signatures checked.
+func BenchmarkIngest(b *testing.B) {
+	const n = 20_000
+	f := newTeamNode(b, 1, nil)
+	f.fill(n)
+	var runs []*board.Run
+	leaf := f.s.Vector(f.board)[0]
+	for first := uint64(1); first <= n; {
+		r, err := f.s.Run(context.Background(), f.board, board.Origin{Node: leaf.Node, Epoch: leaf.Epoch}, first, n, 256<<10)
+		if err != nil {
+			b.Fatal(err)
+		}
+		runs, first = append(runs, r), r.LastSeq()+1
+	}
+	for i := byte(0); b.Loop(); i++ {
+		b.StopTimer()
+		g := f.joinEmpty(10 + i)
+		b.StartTimer()
+		for _, r := range runs {
+			if _, err := g.s.Ingest(context.Background(), f.team, r, false); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		g.close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}

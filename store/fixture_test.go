@@ -126,8 +126,16 @@ func newTeamNode(t testing.TB, n byte, mod func(*Options)) *fixture {
 	return f
 }
 
-// join has another node take part in f's team, with its user admitted.
+// join has another node take part in f's team, with its user admitted, and hold what f holds.
 func (f *fixture) join(n byte) *fixture {
+	f.t.Helper()
+	g := f.joinEmpty(n)
+	g.pull(f)
+	return g
+}
+
+// joinEmpty has another node take part in f's team, with its user admitted and nothing but governance pulled.
+func (f *fixture) joinEmpty(n byte) *fixture {
 	f.t.Helper()
 	ctx := context.Background()
 	g := newNode(f.t, n, f.clock, nil)
@@ -164,7 +172,7 @@ func (f *fixture) join(n byte) *fixture {
 	if err := g.s.AdoptTeam(ctx, f.team, nil); err != nil {
 		f.t.Fatal(err)
 	}
-	g.pull(f)
+	g.pullBoard(f, board.GovernanceID(f.team))
 	return g
 }
 
