@@ -114,6 +114,7 @@ Start a node with weft run; the other commands talk to it.`,
 		a.postCommand(), a.readCommand(), a.unreadCommand(), a.markCommand(),
 		a.deviceCommand(), a.completionCommand(),
 	)
+	addLater(root)
 	return root
 }
 
@@ -126,7 +127,9 @@ func group(use, short, example string, subcommands ...*cobra.Command) *cobra.Com
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var names []string
 			for _, c := range cmd.Commands() {
-				names = append(names, c.Name())
+				if !c.Hidden {
+					names = append(names, c.Name())
+				}
 			}
 			what := "say what to do"
 			if len(args) > 0 {
