@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,8 +15,14 @@ import (
 
 var (
 	firstSeed = flag.Uint64("first-seed", 100, "first seed of TestTenNodesInTrouble")
-	seeds     = flag.Uint64("seeds", 1, "how many seeds TestTenNodesInTrouble runs")
+	seeds     = flag.Uint64("seeds", seedsWanted(), "how many seeds TestTenNodesInTrouble runs")
 )
+
+// seedsWanted is a hundredth of WEFT_SIM_SEEDS, which counts the far shorter runs of pure parts; 1 where it isn't set.
+func seedsWanted() uint64 {
+	n, _ := strconv.ParseUint(os.Getenv("WEFT_SIM_SEEDS"), 10, 32)
+	return max(n/100, 1)
+}
 
 // TestTenNodesInTrouble lets a seed choose what goes wrong, one thing after the other, while everybody talks.
 func TestTenNodesInTrouble(t *testing.T) {
