@@ -14,7 +14,7 @@ func (s *Store) Cursor() Cursor {
 	m := s.memory()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return Cursor{s.id, m.arrival, m.changeCheck}
+	return Cursor{s.ID(), m.arrival, m.changeCheck}
 }
 
 // Changes reads what comes after c, at most limit changes (0: 256), and the cursor that stands after the last one. Where
@@ -29,9 +29,9 @@ func (s *Store) Changes(ctx context.Context, c Cursor, limit int, f Filter) ([]C
 	}
 	end := s.Cursor()
 	if c.IsZero() {
-		c.Store = s.id
+		c.Store = s.ID()
 	}
-	if c.Store != s.id || c.Arrival > end.Arrival {
+	if c.Store != s.ID() || c.Arrival > end.Arrival {
 		return nil, c, fmt.Errorf("couldn't go on from the cursor: %w", ErrBadCursor)
 	}
 	r := changeReader{s: s, f: f, limit: limit, at: c, end: end.Arrival}

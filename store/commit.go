@@ -301,7 +301,7 @@ func (d *logDelta) apply() {
 func (s *Store) outcomeUnknown(err error, tasks []task) {
 	s.metrics.unknown.Inc()
 	s.opts.Log.Error("commit failed: opening the store again", "error", err)
-	rerr := s.reopen()
+	lost, rerr := s.reopen()
 	if rerr != nil {
 		why := fmt.Errorf("couldn't open the store again after a failed commit (%v): restart weft; %w", rerr, ErrOutcomeUnknown)
 		s.failed.Store(&why)
@@ -310,7 +310,7 @@ func (s *Store) outcomeUnknown(err error, tasks []task) {
 	for _, t := range tasks {
 		t.finish(fmt.Errorf("couldn't commit: %w: %w", err, ErrOutcomeUnknown))
 	}
-	s.notify(nil)
+	s.notify(lost)
 }
 
 // dropCaches forgets what a group that was thrown away may have changed in memory.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"weft/board"
@@ -205,4 +206,45 @@ func subsequence(got, want []string) bool {
 		i++
 	}
 	return true
+}
+
+// TestDamageFoundWhileRunningIsMended has the store find out about a damaged table after Open.
+func TestDamageFoundWhileRunningIsMended(t *testing.T) {
+	f, peer, want := damagedStore(t)
+	f.open()
+	var lost atomic.Int32
+	f.s.OnCommit(func(cs []Committed) {
+		for _, c := range cs {
+			if c.Lost {
+				lost.Add(1)
+			}
+		}
+	})
+	id := f.s.ID()
+	table := tableFiles(f.dir)[0]
+	b, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(b) / 10; i < len(b)/2; i += 997 {
+		b[i] ^= 4
+	}
+	if err := os.WriteFile(table, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.s.submit(f.s.stop, &mendTask{s: f.s, found: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	f.await(func() bool { return f.s.ID() != id && !f.s.mending.Load() })
+	if lost.Load() == 0 {
+		t.Error("replication was not told what is lost")
+	}
+	for range 2 {
+		f.repull(peer)
+	}
+	if got := f.texts(); !slices.Equal(got, want) {
+		t.Fatalf("%d of %d after the repair", len(got), len(want))
+	}
+	f.n = 1 << 20
+	f.post("after")
 }

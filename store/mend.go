@@ -31,9 +31,11 @@ func (s *Store) mend(found string) error {
 	if err := os.RemoveAll(dir + mendSuffix); err != nil {
 		return fmt.Errorf("couldn't mend store: %w", err)
 	}
-	if err := s.salvage(dir, dir+mendSuffix); err != nil {
+	w := s.scratch()
+	if err := w.salvage(dir, dir+mendSuffix); err != nil {
 		return fmt.Errorf("couldn't mend store: %w", err)
 	}
+	s.damageCount.Add(w.damageCount.Load())
 	err := os.RemoveAll(dir + damagedSuffix)
 	if err == nil {
 		err = os.Rename(dir, dir+damagedSuffix)
@@ -46,6 +48,17 @@ func (s *Store) mend(found string) error {
 	}
 	s.opts.Log.Warn("the store is mended: what is missing comes back from teammates", "took", time.Since(start), "damaged", dir+damagedSuffix)
 	return nil
+}
+
+// scratch is a store that has nothing open and tells nobody, to make a database with while s is not usable.
+func (s *Store) scratch() *Store {
+	w := &Store{
+		opts: s.opts, nodeID: s.nodeID, metrics: s.metrics, quota: s.quota, claims: map[postKey]*claim{},
+		writing: map[postKey]struct{}{}, damageNews: map[pos]struct{}{}, damageNudge: make(chan struct{}, 1),
+	}
+	w.users.Store(s.users.Load())
+	s.opts.Random(w.salt[:])
+	return w
 }
 
 // salvage copies what can be read from one folder to another and makes the indexes anew.
@@ -231,8 +244,10 @@ func (s *Store) reindexLog(l *logState) error {
 	return nil
 }
 
-// mendNow closes the database, mends it and opens it again; the committer's. Readers wait meanwhile.
+// mendNow closes the database, mends it and opens it again; the committer's. Readers are told meanwhile.
 func (s *Store) mendNow(found string) {
+	s.mending.Store(true)
+	defer s.mending.Store(false)
 	s.dbMu.Lock()
 	if s.db != nil {
 		closeQuietly(s.db)
@@ -240,9 +255,11 @@ func (s *Store) mendNow(found string) {
 	}
 	s.dbMu.Unlock()
 	err := s.mend(found)
+	var lost []Committed
 	if err == nil {
-		err = s.reopen()
+		lost, err = s.reopen()
 	}
+	s.notify(lost)
 	if err != nil {
 		why := fmt.Errorf("couldn't mend the damaged store: %w: restore the folder from a backup, or move it away: what teammates hold comes back", err)
 		s.failed.Store(&why)

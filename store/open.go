@@ -12,6 +12,8 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+
+	"weft/board"
 )
 
 // format is the version of the layout on disk.
@@ -163,7 +165,7 @@ func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
 	if err != nil || len(id) != 16 {
 		return false, fmt.Errorf("couldn't read the store's id: %w", errors.Join(err, errDecode))
 	}
-	copy(s.id[:], id)
+	s.setID([16]byte(id))
 	return false, nil
 }
 
@@ -173,10 +175,12 @@ func newerFormat(dir string, n uint64) error {
 
 // makeStore writes what a new store begins with.
 func (s *Store) makeStore() error {
-	s.opts.Random(s.id[:])
+	var id [16]byte
+	s.opts.Random(id[:])
+	s.setID(id)
 	txn := s.db.NewTransactionAt(s.snaps.last(), true)
 	defer txn.Discard()
-	for name, content := range map[string][]byte{"format": binary.BigEndian.AppendUint32(nil, format), "id": s.id[:]} {
+	for name, content := range map[string][]byte{"format": binary.BigEndian.AppendUint32(nil, format), "id": id[:]} {
 		k := storeKey(name)
 		if err := txn.Set(k, seal(k, append([]byte(nil), content...))); err != nil {
 			return fmt.Errorf("couldn't make store: %w", err)
@@ -189,7 +193,9 @@ func (s *Store) makeStore() error {
 }
 
 // reopen opens the database again and reads everything anew, after a commit whose outcome is unknown.
-func (s *Store) reopen() error {
+// lost says, for replication, what is held no more or no longer in the same way.
+func (s *Store) reopen() (lost []Committed, err error) {
+	before := s.memory()
 	s.dbMu.Lock()
 	if s.db != nil {
 		closeQuietly(s.db)
@@ -201,10 +207,10 @@ func (s *Store) reopen() error {
 	}
 	s.dbMu.Unlock()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := s.load(); err != nil {
-		return err
+		return nil, err
 	}
 	s.chainsMu.Lock()
 	s.chains = map[deviceKey]*chain{}
@@ -213,7 +219,29 @@ func (s *Store) reopen() error {
 	close(s.again.ch)
 	s.again.ch = make(chan struct{})
 	s.again.mu.Unlock()
-	return nil
+	return s.lostSince(before), nil
+}
+
+// lostSince compares what is held with what was.
+func (s *Store) lostSince(before *memory) (lost []Committed) {
+	for _, l := range before.logs {
+		if l == nil || l.board.team.id == (board.TeamID{}) {
+			continue
+		}
+		_, was := l.stretchOf()
+		var now board.Stretch
+		if h := s.Holding(l.board.id); h != nil {
+			now, _ = h.Get(l.origin)
+		}
+		if now.Lo != was.Lo || now.Hi != was.Hi {
+			lost = append(lost, Committed{Team: l.board.team.id, Board: l.board.id, Governance: l.board.governance,
+				Origin: l.origin, Own: l.origin.Node == s.nodeID, Stretch: now, Lost: true})
+		}
+	}
+	for _, t := range s.Teams() {
+		lost = append(lost, Committed{Team: t, State: true})
+	}
+	return lost
 }
 
 // setDB begins to use a database; the caller holds dbMu, or is alone.

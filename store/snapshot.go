@@ -1,9 +1,12 @@
 package store
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"weft/board"
 )
 
 // Badger runs in managed mode: this store alone gives out its timestamps. A reader then never waits for a commit that is
@@ -83,6 +86,9 @@ func (s *Store) view(f func(m *memory, txn *badger.Txn) error) error {
 	s.dbMu.RLock()
 	defer s.dbMu.RUnlock()
 	if s.db == nil {
+		if s.mending.Load() {
+			return fmt.Errorf("couldn't read: the store was damaged and is being mended, try again in a while: %w", board.ErrDamaged)
+		}
 		return ErrClosed
 	}
 	return s.at(f)

@@ -22,7 +22,7 @@ import (
 type Store struct {
 	opts    Options
 	nodeID  board.NodeID
-	id      [16]byte
+	id      atomic.Pointer[[16]byte]
 	salt    [16]byte // of this Open; part of the checks of the change log
 	metrics *metrics
 	quota   *quota
@@ -46,6 +46,7 @@ type Store struct {
 	flips      sync.RWMutex // held while bits on disk and in memory are not of one commit
 	failed     atomic.Pointer[error]
 	full       atomic.Bool
+	mending    atomic.Bool // the database is being made anew
 	free       atomic.Uint64
 	written    atomic.Uint64 // bytes committed since Open
 	groups     atomic.Uint64 // commits since Open
@@ -180,7 +181,14 @@ func (s *Store) Close() error {
 }
 
 // ID is the store's own random id; a new one for each store that is made.
-func (s *Store) ID() [16]byte { return s.id }
+func (s *Store) ID() [16]byte {
+	if id := s.id.Load(); id != nil {
+		return *id
+	}
+	return [16]byte{}
+}
+
+func (s *Store) setID(id [16]byte) { s.id.Store(&id) }
 
 func (s *Store) memory() *memory { return s.mem.Load() }
 

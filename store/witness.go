@@ -38,7 +38,8 @@ func (s *Store) writeWitness() error {
 }
 
 func (s *Store) writeWitnessIn(dir string, arrival, check uint64, teams []byte) error {
-	b := append(make([]byte, 0, 36+len(teams)), s.id[:]...)
+	id := s.ID()
+	b := append(make([]byte, 0, 36+len(teams)), id[:]...)
 	b = binary.BigEndian.AppendUint64(b, arrival)
 	b = binary.BigEndian.AppendUint64(b, check)
 	b = append(b, teams...)
@@ -151,7 +152,7 @@ func (s *Store) checkWitness(m *memory) (short string, err error) {
 	}
 	arrival, check := binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])
 	switch {
-	case [16]byte(b[:16]) != s.id:
+	case [16]byte(b[:16]) != s.ID():
 		short = "the database is not the one that was here before"
 	case arrival > m.arrival:
 		short = fmt.Sprintf("the last %d changes are missing", arrival-m.arrival)
