@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/record"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"weft/board"
@@ -27,6 +29,59 @@ func TestStaticPeersAreDialledAgainAndAgain(t *testing.T) {
 
 func (n *testNode) hasAddress(p peer.ID, addr string) bool {
 	return slices.ContainsFunc(n.mesh.host.Peerstore().Addrs(p), func(a ma.Multiaddr) bool { return a.String() == addr })
+}
+
+// envelope is a peer record about p, signed by k.
+func envelope(t *testing.T, k crypto.PrivKey, p peer.ID, addr string) []byte {
+	t.Helper()
+	e, err := record.Seal(&peer.PeerRecord{PeerID: p, Addrs: []ma.Multiaddr{ma.StringCast(addr)}, Seq: 1 << 62}, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := e.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Where a node is, only the node itself may say; and nobody may fill the address book with strangers.
+func TestOnlyANodeItselfSaysWhereItIs(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	eve := randomKey()
+	evesKey, err := privateKey(eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evesID, err := PeerIDOf(eve.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bobsKey, err := privateKey(b.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const addr = "/ip4/192.0.2.7/udp/4001/quic-v1"
+	if a.mesh.learn(id, envelope(t, evesKey, b.mesh.ID(), addr), a.mesh.self) || a.hasAddress(b.mesh.ID(), addr) {
+		t.Error("eve said where bob is")
+	}
+	bent := envelope(t, bobsKey, b.mesh.ID(), addr)
+	bent[len(bent)-1] ^= 1
+	if a.mesh.learn(id, bent, a.mesh.self) || a.hasAddress(b.mesh.ID(), addr) {
+		t.Error("a forged signature was believed")
+	}
+	if a.mesh.learn(id, make([]byte, maxRecord+1), a.mesh.self) {
+		t.Error("a giant record was taken")
+	}
+	a.mesh.learn(id, envelope(t, evesKey, evesID, addr), a.mesh.self)
+	if a.hasAddress(evesID, addr) {
+		t.Error("a stranger's address was kept")
+	}
+	if !a.mesh.learn(id, envelope(t, bobsKey, b.mesh.ID(), addr), a.mesh.self) || !a.hasAddress(b.mesh.ID(), addr) {
+		t.Error("bob's own word was not taken")
+	}
 }
 
 // The local network may name anybody: only nodes that are known already are looked for there.
