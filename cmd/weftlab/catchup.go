@@ -188,7 +188,7 @@ func (b *catchupBench) pull(ctx context.Context, l *lab, from, to *peerNode, lin
 	var adopted, first time.Duration
 	last := time.Now()
 	for {
-		if adopted == 0 && len(to.store.Teams()) > 0 {
+		if _, ok := to.store.Team(from.team); ok && adopted == 0 {
 			adopted = time.Since(start)
 		}
 		info, ok := to.store.Board(to.board)
