@@ -191,6 +191,7 @@ type markTask struct {
 	user  board.UserID
 	board board.ID
 	v     board.Vector
+	all   bool // instead of v: what the board holds when this is carried out
 	done  chan error
 }
 
@@ -206,7 +207,11 @@ func (t *markTask) prepare(g *group) error {
 			now = md.vector
 		}
 	}
-	merged := board.MergeMax(&b.full, now, t.v)
+	v := t.v
+	if t.all {
+		v = b.holding.Vector()
+	}
+	merged := board.MergeMax(&b.full, now, v)
 	b.mu.Unlock()
 	if merged.Equal(now) {
 		return nil
@@ -225,22 +230,27 @@ func (t *markTask) finish(err error) { t.done <- err }
 // MergeMark merges a vector into the user's mark of a board and returns what is unread then. A mark never goes back; it
 // may cover what is not held yet. Errors wrap board.ErrNotFound, ErrUnknownUser, ErrClosed or ErrOutcomeUnknown.
 func (s *Store) MergeMark(ctx context.Context, u board.UserID, b board.ID, v board.Vector) (uint64, error) {
-	if !s.isUser(u) {
-		return 0, fmt.Errorf("couldn't mark: %w: %w", ErrUnknownUser, board.ErrNotFound)
-	}
 	if len(v) > board.MaxVector {
 		return 0, fmt.Errorf("couldn't mark: %d leaves: %w", len(v), board.ErrTooLarge)
 	}
-	t := &markTask{s: s, user: u, board: b, v: v, done: make(chan error, 1)}
+	return s.mark(ctx, &markTask{s: s, user: u, board: b, v: v})
+}
+
+func (s *Store) mark(ctx context.Context, t *markTask) (uint64, error) {
+	if !s.isUser(t.user) {
+		return 0, fmt.Errorf("couldn't mark: %w: %w", ErrUnknownUser, board.ErrNotFound)
+	}
+	t.done = make(chan error, 1)
 	if err := s.do(ctx, t, t.done); err != nil {
 		return 0, err
 	}
-	return s.Unread(u, b)
+	return s.Unread(t.user, t.board)
 }
 
-// MarkAll marks everything that the board holds now as read.
+// MarkAll marks everything as read that the board holds when the mark is written: what somebody saw unread before that
+// is read after it.
 func (s *Store) MarkAll(ctx context.Context, u board.UserID, b board.ID) (uint64, error) {
-	return s.MergeMark(ctx, u, b, s.Vector(b))
+	return s.mark(ctx, &markTask{s: s, user: u, board: b, all: true})
 }
 
 // ReadUpTo marks what stands at or before k: in each log the longest prefix whose shown entries all do.
