@@ -39,6 +39,7 @@ type Daemon struct {
 	stop  context.CancelFunc
 	serve errgroup.Group // the API's doors; they end first
 	carry errgroup.Group // the mesh
+	parts running        // which of them have not ended
 	done  chan struct{}  // closed when everything has ended
 	err   error          // why; read after done
 }
@@ -93,7 +94,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 
 // open takes the folder and opens the parts from below.
 func (d *Daemon) open() (err error) {
-	if d.lock, err = lockFolder(d.cfg.Dir); err != nil {
+	if d.lock, err = lockFolder(d.ctx, d.cfg.Dir); err != nil {
 		return err
 	}
 	if d.id, err = loadIdentity(d.cfg.Dir, d.cfg.Name); err != nil {
@@ -118,6 +119,7 @@ func (d *Daemon) open() (err error) {
 		Identity:   d.id.User,
 		Listen:     d.cfg.Listen,
 		Static:     d.cfg.Peer,
+		Book:       filepath.Join(d.cfg.Dir, "peers.json"),
 		MDNS:       d.cfg.MDNS,
 		Log:        d.log.With("part", "p2p"),
 		Registerer: d.registry,
@@ -164,17 +166,19 @@ func (d *Daemon) listen() error {
 			return fmt.Errorf("couldn't serve metrics on %s: %w; choose another port with --metrics, or leave it out", d.cfg.Metrics, err)
 		}
 	}
-	d.goUntilStop(&d.carry, func() error { return d.mesh.Run(d.ctx) })
-	d.goUntilStop(&d.serve, func() error { return rpc.Serve(d.ctx, unix, d.withOperations(api), d.log.With("part", "rpc")) })
+	d.goUntilStop(&d.carry, "mesh", func() error { return d.mesh.Run(d.ctx) })
+	d.goUntilStop(&d.serve, "API", func() error { return rpc.Serve(d.ctx, unix, d.withOperations(api), d.log.With("part", "rpc")) })
 	if loopback != nil {
-		d.goUntilStop(&d.serve, func() error { return d.serveOperations(d.ctx, loopback) })
+		d.goUntilStop(&d.serve, "metrics", func() error { return d.serveOperations(d.ctx, loopback) })
 	}
 	return nil
 }
 
 // goUntilStop runs one of the loops; the end of any of them stops the node.
-func (d *Daemon) goUntilStop(group *errgroup.Group, loop func() error) {
+func (d *Daemon) goUntilStop(group *errgroup.Group, part string, loop func() error) {
+	ended := d.parts.begin(part)
 	group.Go(func() error {
+		defer ended()
 		defer d.stop()
 		err := loop()
 		if errors.Is(err, context.Canceled) && d.ctx.Err() != nil {
@@ -199,7 +203,8 @@ func (d *Daemon) end() {
 	case d.err = <-finished:
 		d.log.Info("stopped", "took", time.Since(began))
 	case <-timeout.C:
-		d.err = fmt.Errorf("couldn't stop in order within %s; what was acknowledged is on disk", d.cfg.StopTimeout)
+		d.err = fmt.Errorf("couldn't stop in order within %s, as %s didn't end; what was acknowledged is on disk", d.cfg.StopTimeout, &d.parts)
+		d.log.Error("couldn't stop in order", "part", d.parts.String(), "took", time.Since(began))
 	}
 }
 
@@ -207,10 +212,14 @@ func (d *Daemon) end() {
 func (d *Daemon) close() error {
 	var errs []error
 	if d.mesh != nil {
+		ended := d.parts.begin("closing of the mesh")
 		errs = append(errs, d.mesh.Close())
+		ended()
 	}
 	if d.store != nil {
+		ended := d.parts.begin("closing of the store")
 		errs = append(errs, d.store.Close())
+		ended()
 	}
 	if d.lock != nil {
 		errs = append(errs, d.lock.Close())
@@ -272,5 +281,13 @@ func (d *Daemon) takeRecoveryKey() (string, error) {
 	if errors.Is(err, ErrRecoveryKeyGone) {
 		return "", rpc.ErrGone
 	}
+	if errors.Is(err, ErrKeys) {
+		return "", keyDamaged{err}
+	}
 	return words, err
 }
+
+// keyDamaged is an rpc.ErrKeyDamaged whose text is that of the error below it, which names the file and what to do.
+type keyDamaged struct{ error }
+
+func (e keyDamaged) Is(target error) bool { return target == rpc.ErrKeyDamaged }

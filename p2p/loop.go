@@ -249,6 +249,8 @@ func (l *loop) tellTeam(t board.TeamID, st *team.State) {
 	ev := board.TeamChanged{Team: t, Nodes: st.Nodes()}
 	if st.IsNode(l.m.self) {
 		l.m.who.settle(t)
+	} else if !st.Known() {
+		l.findAgain(t)
 	}
 	ev.Via = l.m.who.trustedFor(t)
 	for _, b := range st.Boards() {

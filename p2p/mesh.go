@@ -29,6 +29,7 @@ type Mesh struct {
 	gate   *gater
 	stats  *metrics
 	kv     *settings
+	book   *addressBook
 	who    *roster   // who may be here, as of the last look at the store
 	loop   *loop     // owns the Replica
 	pool   *ingester // carries out Ingest
@@ -61,6 +62,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	rand.Read(m.boot[:])
 	m.stats = newMetrics(o.Registerer)
 	m.kv = &settings{store: o.Store, log: o.Log}
+	m.book = openBook(o.Book, m.kv, o.Log)
 	m.who = newRoster(m)
 	m.gate = newGater(m)
 	h, err := newHost(&m.o, m.gate)
@@ -116,6 +118,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return m.subs.run(ctx) })
 	g.Go(func() error { return m.peers.run(ctx) })
+	g.Go(func() error { return m.book.run(ctx, m) })
 	m.acceptStreams()
 	err := g.Wait()
 	m.cancel()

@@ -20,6 +20,7 @@ type Options struct {
 
 	Listen []string // multiaddrs; none: QUIC and TCP on all interfaces, on ports that the system chose once and that are kept
 	Static []string // multiaddrs with /p2p/ (dnsaddr too) of nodes to stay connected to
+	Book   string   // file for a copy of teammates' addresses, for when the store loses them; empty: none
 	MDNS   bool     // find teammates' nodes on the local network
 
 	Log        *slog.Logger

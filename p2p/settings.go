@@ -14,6 +14,8 @@ import (
 type settings struct {
 	store *store.Store
 	log   *slog.Logger
+
+	changed func() // nil: nobody wants to know
 }
 
 const settingsPrefix = "p2p/"
@@ -30,6 +32,9 @@ func (s *settings) set(key string, value []byte) {
 	err := s.store.SetKV(context.Background(), settingsPrefix+key, value)
 	if err != nil && !errors.Is(err, store.ErrClosed) {
 		s.log.Warn("couldn't keep a setting", "key", key, "err", err)
+	}
+	if s.changed != nil {
+		s.changed()
 	}
 }
 

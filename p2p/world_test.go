@@ -34,6 +34,7 @@ type testNode struct {
 	static []string
 	newest uint64 // Options.newestFirst
 	listen []string
+	book   string
 	ended  chan error
 }
 
@@ -77,7 +78,7 @@ func (n *testNode) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Log: log, Registerer: n.reg, Limits: n.limits, newestFirst: n.newest})
+	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Book: n.book, Log: log, Registerer: n.reg, Limits: n.limits, newestFirst: n.newest})
 	if err != nil {
 		n.store.Close()
 		n.t.Fatal(err)
