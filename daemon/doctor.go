@@ -134,11 +134,15 @@ func checkSkew(skew time.Duration, n int) *weftv1.DoctorCheck {
 }
 
 func checkRecoveryKey(dir string) *weftv1.DoctorCheck {
+	keys := filepath.Join(dir, "keys")
 	if HasRecoveryKey(dir) {
+		if _, err := readKey(keys, recoveryKeyFile); err != nil {
+			return check("recovery key", levelWarn, err.Error(), "bring the file back from a backup of the node's folder; without it the loss of this machine can't be undone")
+		}
 		return check("recovery key", levelWarn, "still on this machine",
 			"whoever takes this disk is you: run weft device recovery-key once and keep the 24 words on paper")
 	}
-	if _, err := os.Stat(filepath.Join(dir, "keys")); err != nil {
+	if _, err := os.Stat(keys); err != nil {
 		return check("recovery key", levelOK, "none yet; the first start makes it", "")
 	}
 	return check("recovery key", levelOK, "taken off this machine", "")

@@ -1,13 +1,16 @@
 package daemon
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tyler-smith/go-bip39"
 )
@@ -159,17 +162,26 @@ func TestTheRecoveryKeyIsShownOnceAndErased(t *testing.T) {
 
 func TestTwoDaemonsDoNotShareAFolder(t *testing.T) {
 	dir := t.TempDir()
-	first, err := lockFolder(dir)
+	first, err := lockFolder(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockFolder(dir); !errors.Is(err, ErrFolderInUse) {
+	if holder, held := Holder(dir); !held || holder != strconv.Itoa(os.Getpid()) {
+		t.Errorf("the folder is held by %q (%v)", holder, held)
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lockFolder(impatient, dir); !errors.Is(err, ErrFolderInUse) {
 		t.Errorf("the second got %v", err)
 	}
-	first.Close()
-	second, err := lockFolder(dir)
+	// A process that was killed keeps the lock for some milliseconds.
+	time.AfterFunc(100*time.Millisecond, func() { first.Close() })
+	second, err := lockFolder(t.Context(), dir)
 	if err != nil {
-		t.Errorf("after the first had gone: %v", err)
+		t.Fatalf("after the first had gone: %v", err)
 	}
 	second.Close()
+	if holder, held := Holder(dir); held {
+		t.Errorf("nobody's folder is held by %q", holder)
+	}
 }

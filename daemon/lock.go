@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +15,13 @@ import (
 // ErrFolderInUse says that another daemon runs in the folder.
 var ErrFolderInUse = errors.New("folder is in use")
 
+// lockPatience is how long a start waits for the lock: a process that was killed holds it until the kernel has taken it
+// down, and a supervisor starts the next one at once.
+const lockPatience = 2 * time.Second
+
 // lockFolder makes dir if need be and takes it for this process. The lock goes with the process, however it ends.
 // Close the file to give it back.
-func lockFolder(dir string) (*os.File, error) {
+func lockFolder(ctx context.Context, dir string) (*os.File, error) {
 	if err := makeFolder(dir); err != nil {
 		return nil, err
 	}
@@ -28,7 +34,7 @@ func lockFolder(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, notWritable(dir, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flockWithin(ctx, f, lockPatience); err != nil {
 		holder, _ := os.ReadFile(path)
 		f.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
@@ -43,6 +49,41 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, notWritable(dir, err)
 	}
 	return f, nil
+}
+
+// flockWithin tries for a while; then the error wraps EWOULDBLOCK.
+func flockWithin(ctx context.Context, f *os.File, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// Holder says whether a daemon has the folder, be it one that doesn't answer because it is still starting or already
+// stopping, and which process that is (as text, for people).
+func Holder(dir string) (process string, held bool) {
+	path := filepath.Join(dir, "run", "lock")
+	f, err := os.Open(path)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close() // gives the lock back too; a daemon that starts just now tries again
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		return "", false
+	}
+	holder, _ := os.ReadFile(path)
+	return strings.TrimSpace(string(holder)), true
 }
 
 func writeAt(f *os.File, s string) error {

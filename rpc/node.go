@@ -15,6 +15,9 @@ import (
 // ErrGone says that the recovery key was shown before and erased.
 var ErrGone = errors.New("the recovery key is no longer on this machine")
 
+// ErrKeyDamaged says that the file of the recovery key can't be read.
+var ErrKeyDamaged = errors.New("the recovery key's file is damaged")
+
 // ErrOffline says that no node answered: of an invite, or at a peer's address.
 var ErrOffline = errors.New("no node could be reached")
 
@@ -114,6 +117,10 @@ func (s *nodeService) TakeRecoveryKey(context.Context, *connect.Request[weftv1.T
 		return nil, ErrGone
 	}
 	words, err := s.Options.TakeRecoveryKey()
+	if errors.Is(err, ErrKeyDamaged) {
+		return nil, refuse(reasonDamaged, "%w", err).
+			hint("bring the file back from a backup of the node's folder and ask again; without one the key is lost, and losing this machine can't be undone with it")
+	}
 	if err != nil {
 		return nil, err
 	}
