@@ -57,7 +57,7 @@ type meaning struct {
 var reasons = map[reason]meaning{
 	reasonAmbiguous:      {connect.CodeFailedPrecondition, "give one of the ids that the message lists"},
 	reasonBadCursor:      {connect.CodeOutOfRange, "read the boards again by History, then go on from the cursor in this detail; or begin with an empty cursor"},
-	reasonBadName:        {connect.CodeInvalidArgument, "choose a name of 1 to 64 bytes of text, without control characters and /"},
+	reasonBadName:        {connect.CodeInvalidArgument, "choose a name of 1 to 64 bytes of text, without control or invisible characters and /"},
 	reasonLimit:          {connect.CodeResourceExhausted, "docs/limits.md says what is possible; an operator can change the node's own limits"},
 	reasonBadLink:        {connect.CodeInvalidArgument, "copy the whole link again, from weft: to its last character"},
 	reasonBadSignature:   {connect.CodeInvalidArgument, "sign the header's hash with the device key that the header names"},

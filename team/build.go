@@ -47,7 +47,7 @@ func build(kind board.Kind, k board.Key, m proto.Message) (*Object, error) {
 
 // usable checks the name of a team or board as people type it: TEAM/BOARD names a board, and @NAME a direct.
 func usable(name, of string) error {
-	why := badName(name)
+	why := unfit(name)
 	switch {
 	case why != "":
 	case strings.ContainsRune(name, '/'):
@@ -60,7 +60,7 @@ func usable(name, of string) error {
 		why = "is not UTF-8"
 	}
 	if why != "" {
-		return fmt.Errorf("couldn't use %q as the name of a %s: it %s: %w", name, of, why, ErrBadName)
+		return nameError(fmt.Sprintf("couldn't use %q as the name of a %s: it %s", name, of, why))
 	}
 	return nil
 }

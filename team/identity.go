@@ -22,8 +22,8 @@ type Identity struct {
 // NewUser founds a user with one device and one home. The recovery key is needed for nothing else afterwards but to
 // undo what a device did: keep it away from this machine. nonce is random. Errors wrap ErrBadName.
 func NewUser(name string, recovery, device, node board.Key, nonce [16]byte) (Identity, error) {
-	if why := badName(name); why != "" {
-		return Identity{}, fmt.Errorf("couldn't make user: the name %s: %w", why, ErrBadName)
+	if why := unfit(name); why != "" {
+		return Identity{}, nameError(fmt.Sprintf("couldn't make the user: the name %q %s", name, why))
 	}
 	home := node.Public()
 	charter := &weftv1.UserCharter{
