@@ -22,13 +22,15 @@ const (
 // app is one call of the program: its streams and the flags that every command has.
 type app struct {
 	in   io.Reader
-	out  io.Writer
+	out  *sink
 	err  io.Writer
 	json bool
 	dir  string
 }
 
-func newApp(in io.Reader, out, err io.Writer) *app { return &app{in: in, out: out, err: err} }
+func newApp(in io.Reader, out, err io.Writer) *app {
+	return &app{in: in, out: &sink{to: out}, err: err}
+}
 
 // failure marks an error of a command that was called rightly. Every other error that comes out of cobra is wrong usage.
 type failure struct{ error }
@@ -45,6 +47,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = failureOf(a.out.broken())
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -63,15 +68,23 @@ func (a *app) run(ctx context.Context, args []string) int {
 // errReported is a failure about which everything was said already.
 var errReported = errors.New("reported")
 
+// failureOf marks err as a failure; nil stays nil.
+func failureOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}
+
 // action is what a command does; an error of it is a failure unless it is a usageError.
 func action(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := do(cmd, args)
 		var usage usageError
-		if err == nil || errors.As(err, &usage) {
+		if errors.As(err, &usage) {
 			return err
 		}
-		return failure{err}
+		return failureOf(err)
 	}
 }
 
@@ -95,6 +108,7 @@ Start a node with weft run; the other commands talk to it.`,
 			return cmd.Help()
 		},
 	}
+	root.SetFlagErrorFunc(flagError)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

@@ -13,6 +13,9 @@ type place struct{ team, board string }
 
 // parsePlace splits at the first slash; without one the board is the team's first.
 func parsePlace(s string) (place, error) {
+	if name, direct := strings.CutPrefix(s, "@"); direct && name != "" {
+		return place{}, notYet("direct conversations aren't", "direct conversations come in a later version; until then, make a team for two")
+	}
 	t, b, named := strings.Cut(s, "/")
 	if t == "" || named && b == "" {
 		return place{}, wrongUsage("%q isn't a board: write TEAM or TEAM/BOARD", s)

@@ -23,6 +23,9 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 	socket := daemon.SocketPath(dir)
 	c, err := client.Dial(ctx, client.Options{Socket: socket, Retrying: a.retrying})
 	if client.ReasonOf(err) == "NO_NODE" && !errors.Is(err, os.ErrPermission) {
+		if process, held := daemon.Holder(dir); held {
+			return nil, notAnswering{dir, process, err}
+		}
 		return nil, noDaemon{dir, socket, err}
 	}
 	return c, err

@@ -51,10 +51,15 @@ the store and the recovery key. Works without a running daemon too, as far as th
 func (a *app) doctorChecks(cmd *cobra.Command) ([]*weftv1.DoctorCheck, error) {
 	c, err := a.connect(cmd.Context())
 	var none noDaemon
-	if errors.As(err, &none) {
+	var busy notAnswering
+	if errors.As(err, &none) || errors.As(err, &busy) {
 		cfg, err := daemon.Load(a.dirFlag(), getenv)
 		if err != nil {
 			return nil, err
+		}
+		if busy.dir != "" {
+			return append(daemon.Doctor(cfg), &weftv1.DoctorCheck{Name: "daemon", Level: "warn", Found: "running, and doesn't answer",
+				Advice: "it is still starting, or about to stop: look again in a moment; its log says more"}), nil
 		}
 		return append(daemon.Doctor(cfg), &weftv1.DoctorCheck{Name: "daemon", Level: "warn", Found: "not running", Advice: "start it with: weft run --dir " + cfg.Dir}), nil
 	}

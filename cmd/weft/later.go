@@ -26,11 +26,13 @@ func addLater(cmd *cobra.Command) {
 		cmd.AddCommand(&cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,
 			RunE: action(func(*cobra.Command, []string) error {
-				return &client.Error{
-					Code: connect.CodeUnimplemented, Reason: "UNIMPLEMENTED", Message: fmt.Sprintf("%s isn't in this version of weft yet", path),
-					Hint: fmt.Sprintf("%s --help shows what is", cmd.CommandPath()),
-				}
+				return notYet(path+" isn't", fmt.Sprintf("%s --help shows what is", cmd.CommandPath()))
 			}),
 		})
 	}
+}
+
+// notYet refuses what a later version will do.
+func notYet(what, hint string) error {
+	return &client.Error{Code: connect.CodeUnimplemented, Reason: "UNIMPLEMENTED", Message: what + " in this version of weft yet", Hint: hint}
 }

@@ -14,17 +14,17 @@ func (a *app) print(object any, human func()) error {
 		return a.printJSON(object)
 	}
 	human()
-	return nil
+	return a.out.broken()
 }
 
 // printJSON writes one compact object and a line break.
 func (a *app) printJSON(object any) error {
 	e := json.NewEncoder(a.out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(object); err != nil {
-		return fmt.Errorf("couldn't write to standard output: %w", err)
+	if err := e.Encode(object); err != nil && a.out.broken() == nil { // the object itself can't be written as JSON
+		return err
 	}
-	return nil
+	return a.out.broken()
 }
 
 // printEach writes one object a line with --json, and the rows of a table otherwise.
@@ -39,7 +39,7 @@ func printEach[T any](a *app, items []T, none string, header string, row func(T)
 	}
 	if len(items) == 0 {
 		a.say("%s", none)
-		return nil
+		return a.out.broken()
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, header)
@@ -52,7 +52,8 @@ func printEach[T any](a *app, items []T, none string, header string, row func(T)
 		}
 		fmt.Fprintln(w)
 	}
-	return w.Flush()
+	w.Flush() // its error is the output's
+	return a.out.broken()
 }
 
 // say writes a line for people.

@@ -45,13 +45,18 @@ func (a *app) postCommand() *cobra.Command {
 go in batches, in their order, and posting slows down by itself where the node asks for it. Empty lines are left out.
 
 --id makes a repetition harmless: an entry with the same id shows once, at whatever node it is repeated. With - the entries
-get ID/1, ID/2 and so on, so that a feed which broke off can simply be run again.`,
+get ID/1, ID/2 and so on, so that a feed which broke off can simply be run again.
+
+With --json, hlc is a number above 2^53, which jq and JavaScript round; use origin and seq where it must be exact.`,
 		Example: `  weft post crew "hello"
   weft post crew/commits "built" --wait replicated --wait-nodes 2
   git log --reverse --format='%h %s' | weft post crew/commits - --id import-1`,
 		Args:              exactly("TEAM[/BOARD]", "TEXT"),
 		ValidArgsFunction: a.completePlaces,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			at, err := parsePlace(args[0])
 			if err != nil {
 				return err
@@ -73,7 +78,7 @@ get ID/1, ID/2 and so on, so that a feed which broke off can simply be run again
 			return a.postOne(ctx, c, at, args[1], f)
 		}),
 	}
-	cmd.Flags().StringVar(&f.wait, "wait", "stored", "return when it is: stored (here), replicated (on other nodes), read")
+	cmd.Flags().StringVar(&f.wait, "wait", "stored", "return when it is: stored (here), replicated (on other nodes)")
 	cmd.Flags().Uint32Var(&f.waitNodes, "wait-nodes", 0, "with --wait replicated: on how many other nodes (default 1)")
 	cmd.Flags().StringVar(&f.id, "id", "", "client_msg_id: makes posting again harmless, 1 to 64 bytes (default: a random one)")
 	cmd.Flags().StringVar(&f.replyTo, "reply-to", "", "entry id of what this answers")

@@ -48,7 +48,10 @@ func (a *app) readCommand() *cobra.Command {
 		Short: "Read a board, oldest first",
 		Long: `Prints the newest entries of a board, oldest first. With --follow it goes on with what arrives, over restarts of the
 daemon too; an entry that arrives late is marked as such, since its place is further up. With --mark everything up to
-what was printed counts as read.`,
+what was printed counts as read.
+
+With --json, hlc is a number above 2^53, which jq and JavaScript round. It isn't needed for sorting: the order of the
+lines is the order of the entries.`,
 		Example: `  weft read crew
   weft read crew/commits --last 100000 --json | jq -r .text
   weft read crew --follow --mark`,

@@ -79,6 +79,9 @@ func (a *app) runDaemon(ctx context.Context, cfg daemon.Config) error {
 		return err
 	}
 	info := d.Info()
+	if cfg.Name != "" && cfg.Name != info.Name {
+		a.note("the name %s is kept: --name is for the first start of a node only", oneLine(info.Name))
+	}
 	if err := a.print(statusOf(info), func() { a.sayStarted(d) }); err != nil {
 		return errors.Join(err, d.Stop())
 	}
@@ -101,7 +104,7 @@ func (a *app) sayStarted(d *daemon.Daemon) {
 		dir = " --dir " + shellWord(i.Dir)
 	}
 	a.say("In another terminal:")
-	if d.FirstStart() {
+	if len(d.Store().Teams()) == 0 {
 		a.say("  weft%s team create crew      found a team", dir)
 		a.say("  weft%s team invite crew      make a link for somebody else", dir)
 		a.say("  weft%s join weft:…           use such a link", dir)

@@ -31,6 +31,7 @@ import (
 //	stop NAME                 end it in order; it must end with status 0 within 5 s
 //	logged NAME PATTERN       what weft run wrote matches
 //	at NAME ARGS              weft --dir NAME ARGS; its output goes where stdout looks
+//	full NAME ARGS            the same with standard output on a full disk (Linux)
 //	until PATTERN NAME ARGS   the same again and again, until the output matches
 //	usage PATTERN ARGS        weft ARGS is wrong usage: status 2, nothing on stdout, stderr matches
 //	shows FILE PATTERN        wait until the file matches
@@ -53,7 +54,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": scriptStart, "kill9": scriptKill, "stop": scriptStop, "logged": scriptLogged,
-			"at": scriptAt, "until": scriptUntil, "set": scriptSet, "bytes": scriptBytes, "same": scriptSame,
+			"at": scriptAt, "full": scriptFull, "until": scriptUntil, "set": scriptSet, "bytes": scriptBytes, "same": scriptSame,
 			"taken": scriptTaken, "usage": scriptUsage, "newer": scriptNewer, "shows": scriptShows,
 		},
 	})
@@ -175,6 +176,19 @@ func scriptAt(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("weft %q succeeded:\n%s", args[1:], stdout)
 	case err != nil && !neg:
 		ts.Fatalf("weft %q: %v\n%s", args[1:], err, stderr)
+	}
+}
+
+// scriptFull wants status 1 for output that doesn't arrive.
+func scriptFull(ts *testscript.TestScript, neg bool, args []string) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	ts.Check(err)
+	defer full.Close()
+	cmd := exec.Command("weft", append([]string{"--dir", ts.MkAbs(args[0])}, args[1:]...)...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = scriptEnv(ts), ts.MkAbs("."), full, ts.Stderr()
+	err = cmd.Run()
+	if cmd.ProcessState == nil || (cmd.ProcessState.ExitCode() == exitRefused) != neg {
+		ts.Fatalf("weft %q: %v", args[1:], err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -9,8 +10,37 @@ import (
 	weftv1 "weft/api/weft/v1"
 )
 
-// version is set by the build: -ldflags "-X main.version=…".
-var version = "unknown"
+// version is set by the build: -ldflags "-X main.version=…". Other builds have what Go notes down by itself.
+var version = ""
+
+func init() {
+	if version == "" {
+		info, _ := debug.ReadBuildInfo()
+		version = builtFrom(info)
+	}
+}
+
+// builtFrom is the version of the module, or the revision it was built from; "unknown" where neither was noted.
+func builtFrom(info *debug.BuildInfo) string {
+	if info == nil {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	noted := map[string]string{}
+	for _, s := range info.Settings {
+		noted[s.Key] = s.Value
+	}
+	revision := noted["vcs.revision"]
+	if revision == "" {
+		return "unknown"
+	}
+	if noted["vcs.modified"] == "true" {
+		return revision[:min(len(revision), 12)] + "-dirty"
+	}
+	return revision[:min(len(revision), 12)]
+}
 
 type statusOut struct {
 	NodeID          string   `json:"node_id"`

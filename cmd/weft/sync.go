@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,11 +58,45 @@ nodes, whether older history is still arriving or was pruned, and what no connec
 			if err := printEach(a, boards, "No boards yet: weft team create NAME, or weft join LINK", "BOARD\tENTRIES\tSTATE", syncRow); err != nil {
 				return err
 			}
-			if !a.json && res.PeersConnected == 0 && len(boards) > 0 {
-				a.say("No peer is connected, so there may be news that nobody could tell.")
+			if a.json || len(boards) == 0 {
+				return nil
 			}
-			return nil
+			teams, err := call(cmd.Context(), c.Teams.ListTeams, &weftv1.ListTeamsRequest{})
+			if err != nil {
+				return err
+			}
+			a.sayHeard(res, alone(boards, teams.Teams), now())
+			return a.out.broken()
 		}),
+	}
+}
+
+// alone says whether none of the boards' teams has another node.
+func alone(boards []syncOut, teams []*weftv1.Team) bool {
+	shown := map[string]bool{}
+	for _, b := range boards {
+		shown[b.TeamID] = true
+	}
+	for _, t := range teams {
+		if shown[t.TeamId] && t.Nodes > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// sayHeard says how much the states are worth: who is cut off has no news.
+func (a *app) sayHeard(res *weftv1.SyncStatusResponse, alone bool, now time.Time) {
+	heard := "and nobody was heard since this node started"
+	if res.LastHeardMs > 0 {
+		ago := time.Duration(now.UnixMilli()-int64(res.LastHeardMs)) * time.Millisecond
+		heard = fmt.Sprintf("and the last one was heard %s ago", wall(ago.Round(time.Second)))
+	}
+	switch {
+	case alone:
+		a.say("There is no other node yet, so this is all there is.")
+	case res.PeersConnected == 0:
+		a.say("No peer is connected, %s: there may be news that nobody could tell.", heard)
 	}
 }
 

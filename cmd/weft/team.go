@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	weftv1 "weft/api/weft/v1"
+	"weft/team"
 )
 
 type teamOut struct {
@@ -147,7 +148,19 @@ func (a *app) sayTeam(t teamShowOut) {
 		a.say("node    %s", n)
 	}
 	for _, i := range t.Invites {
-		a.say("invite  %s…  as %s, used %d of %d, until %s", shortened(i.InviteID, 9), i.Role, i.Used, i.Quota, clock(i.ExpiresMs, now()))
+		a.say("invite  %s…  as %s, used %d of %d, %s", shortened(i.InviteID, 9), i.Role, i.Used, i.Quota, goodUntil(i.ExpiresMs, now()))
+	}
+}
+
+// goodUntil says when an invite expires or expired.
+func goodUntil(ms uint64, now time.Time) string {
+	switch at := clock(ms, now); {
+	case ms == 0:
+		return "without an end"
+	case ms <= uint64(now.UnixMilli()):
+		return "expired at " + at
+	default:
+		return "until " + at
 	}
 }
 
@@ -200,6 +213,12 @@ the link is used, since it is the one that admits.`,
 		Args:              exactly("TEAM"),
 		ValidArgsFunction: a.completeTeams,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("role", role, "member", "reader"); err != nil {
+				return err
+			}
+			if uses < 1 || uses > team.MaxQuota {
+				return wrongUsage("--uses: %d: a link is for 1 to %d people; make several links for more", uses, team.MaxQuota)
+			}
 			age, err := parseAge(expires)
 			if err != nil {
 				return wrongUsage("--expires: %w", err)

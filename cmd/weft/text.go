@@ -79,6 +79,9 @@ func clock(ms uint64, now time.Time) string {
 
 // isTerminal says whether w is one; colours are for terminals only.
 func isTerminal(w io.Writer) bool {
+	if s, ok := w.(*sink); ok {
+		w = s.to
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
