@@ -10,6 +10,7 @@ import (
 var (
 	ErrLocked          = errors.New("the folder is in use by another weft: stop that one, or choose another folder with --dir")
 	ErrNewerFormat     = errors.New("the store was written by a newer weft: install that version, or restore a backup made by this one")
+	ErrOlderFormat     = errors.New("the store was written by a weft too old for this one, or its MANIFEST is damaged: open it with the version that wrote it, restore a backup, or move the folder away: what teammates hold comes back; nothing was touched")
 	ErrManifestMissing = errors.New("the store's MANIFEST is missing while its tables are there: restore the file or the folder from a backup; nothing was touched")
 	ErrStorageFull     = errors.New("the disk is nearly full: free some space; reading goes on, posting resumes by itself")
 	ErrClosed          = errors.New("the store is closed")

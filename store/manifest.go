@@ -37,7 +37,7 @@ func checkManifest(dir string) error {
 	return checkManifestFormat(dir)
 }
 
-// checkManifestFormat refuses a store of a newer format before anything in it could be taken for damage.
+// checkManifestFormat refuses a store of another format before anything in it could be taken for damage.
 func checkManifestFormat(dir string) error {
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,8 +51,16 @@ func checkManifestFormat(dir string) error {
 	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:4]) != "Bdgr" {
 		return nil // damaged, which is found out later
 	}
-	if n := binary.BigEndian.Uint16(head[4:]); n > format && n < 1024 { // a flipped bit makes it larger still
+	n, database := binary.BigEndian.Uint16(head[4:]), binary.BigEndian.Uint16(head[6:])
+	switch { // larger numbers are no format but damage
+	case n > format && n < 1024:
 		return newerFormat(dir, uint64(n))
+	case n < format:
+		return olderFormat(dir, uint64(n))
+	case database > manifestVersion && database < 1024:
+		return fmt.Errorf("couldn't open store in %s: its database has format %d, this version knows %d: %w", dir, database, manifestVersion, ErrNewerFormat)
+	case database < manifestVersion:
+		return fmt.Errorf("couldn't open store in %s: its database has format %d, this version needs %d: %w", dir, database, manifestVersion, ErrOlderFormat)
 	}
 	return nil
 }
@@ -137,7 +145,7 @@ func nameTables(dir string) error {
 			}
 			continue
 		}
-		changes.Changes = append(changes.Changes, &pb.ManifestChange{Id: id, Op: pb.ManifestChange_CREATE, Compression: 2})
+		changes.Changes = append(changes.Changes, &pb.ManifestChange{Id: id, Op: pb.ManifestChange_CREATE, Compression: uint32(compression)})
 	}
 	b, err := proto.Marshal(changes)
 	if err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -14,12 +15,14 @@ import (
 // Mending makes a new database of what can still be read of a damaged one. What follows from the records (display order,
 // posts, bits, …) is made anew from them; records that are missing are noted, so that they are fetched from peers. The
 // mended store has a new id and an empty change log: clients read the boards again, since nobody knows what they were
-// not told. The damaged folder stays beside it, with ".damaged" behind its name, until the next time.
+// not told. The damaged folder stays beside it, with ".damaged" behind its name, and the one before that
+// with ".damaged.before".
 
 // mendSuffix and damagedSuffix name the folders beside the store's own.
 const (
 	mendSuffix    = ".mending"
 	damagedSuffix = ".damaged"
+	beforeSuffix  = ".damaged.before"
 )
 
 // mend replaces the closed database in Options.Dir.
@@ -36,7 +39,7 @@ func (s *Store) mend(found string) error {
 		return fmt.Errorf("couldn't mend store: %w", err)
 	}
 	s.damageCount.Add(w.damageCount.Load())
-	err := os.RemoveAll(dir + damagedSuffix)
+	err := s.makeWay(dir)
 	if err == nil {
 		err = os.Rename(dir, dir+damagedSuffix)
 	}
@@ -48,6 +51,20 @@ func (s *Store) mend(found string) error {
 	}
 	s.opts.Log.Warn("the store is mended: what is missing comes back from teammates", "took", time.Since(start), "damaged", dir+damagedSuffix)
 	return nil
+}
+
+// makeWay keeps the damaged folder of the time before under another name: the newest two stay.
+func (s *Store) makeWay(dir string) error {
+	if _, err := os.Stat(dir + damagedSuffix); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(dir + beforeSuffix); err == nil {
+		s.opts.Log.Warn("removing the oldest copy of a damaged store: the newest two are kept", "dir", dir+beforeSuffix)
+	}
+	if err := os.RemoveAll(dir + beforeSuffix); err != nil {
+		return err
+	}
+	return os.Rename(dir+damagedSuffix, dir+beforeSuffix)
 }
 
 // scratch is a store that has nothing open and tells nobody, to make a database with while s is not usable.

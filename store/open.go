@@ -16,8 +16,12 @@ import (
 	"weft/board"
 )
 
-// format is the version of the layout on disk.
-const format = 1
+// compression of tables. Measured with 300,000 posts of English text: Snappy takes 487 bytes a post and a catch-up brings
+// 23,000 a second; zstd (level 1) takes 421 bytes and brings 18,000.
+const compression = options.Snappy
+
+// format is the version of the layout on disk. 1 had its tables compressed with zstd.
+const format = 2
 
 // openFirst opens the database for the first time and reads everything that is kept in memory.
 func (s *Store) openFirst() error {
@@ -130,7 +134,7 @@ func (s *Store) openBadger(dir string, compactors int) (db *badger.DB, err error
 	if compactors == 0 { // only to be read: nothing may wait for a compaction
 		o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1<<20, 1<<21
 	}
-	o.Compression, o.ZSTDCompressionLevel, o.BlockSize = options.ZSTD, 1, blockSize
+	o.Compression, o.BlockSize = compression, blockSize
 	o.ChecksumVerificationMode = options.OnBlockRead
 	o.ExternalMagicVersion = format
 	o.NumGoroutines = 2
@@ -153,7 +157,7 @@ func (s *Store) openBadger(dir string, compactors int) (db *badger.DB, err error
 func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
 	c, err := get(txn, storeKey("format"))
 	if err != nil {
-		return false, fmt.Errorf("couldn't read the store's format: %w", err)
+		return false, fmt.Errorf("couldn't read the store's format: %w: restore the folder from a backup, or move it away: what teammates hold comes back", err)
 	}
 	if c == nil {
 		return true, nil
@@ -163,10 +167,14 @@ func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
 	}
 	id, err := get(txn, storeKey("id"))
 	if err != nil || len(id) != 16 {
-		return false, fmt.Errorf("couldn't read the store's id: %w", errors.Join(err, errDecode))
+		return false, fmt.Errorf("couldn't read the store's id: %w: restore the folder from a backup, or move it away: what teammates hold comes back", errors.Join(err, errDecode))
 	}
 	s.setID([16]byte(id))
 	return false, nil
+}
+
+func olderFormat(dir string, n uint64) error {
+	return fmt.Errorf("couldn't open store in %s: its format is %d, this version needs %d: %w", dir, n, format, ErrOlderFormat)
 }
 
 func newerFormat(dir string, n uint64) error {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
 )
 
@@ -112,7 +111,7 @@ func readTable(name string, blocks bool) (err error) {
 	if !ok {
 		return fmt.Errorf("couldn't check %s: not the name of a table", filepath.Base(name))
 	}
-	t, err := table.OpenInMemoryTable(data, id, &table.Options{ReadOnly: true, BlockSize: blockSize, Compression: options.ZSTD})
+	t, err := table.OpenInMemoryTable(data, id, &table.Options{ReadOnly: true, BlockSize: blockSize, Compression: compression})
 	if err != nil || !blocks {
 		return err
 	}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestAStoreOfAnotherFormatIsNotMended puts other numbers into the MANIFEST's head: such a store is refused, not taken for
+// damage.
+func TestAStoreOfAnotherFormatIsNotMended(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		at   int
+		to   byte
+		want error
+	}{
+		{"older", 5, format - 1, ErrOlderFormat},
+		{"newer", 5, format + 1, ErrNewerFormat},
+		{"older database", 7, manifestVersion - 1, ErrOlderFormat},
+		{"newer database", 7, manifestVersion + 1, ErrNewerFormat},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newTeamNode(t, 1, nil)
+			f.fill(10)
+			f.close()
+			name := filepath.Join(f.dir, "MANIFEST")
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was := b[c.at]
+			b[c.at] = c.to
+			if err := os.WriteFile(name, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(context.Background(), f.options()); !errors.Is(err, c.want) {
+				t.Fatalf("opened: %v", err)
+			}
+			if _, err := os.Stat(f.dir + damagedSuffix); err == nil {
+				t.Fatal("mended a store of another format")
+			}
+			b[c.at] = was
+			if err := os.WriteFile(name, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f.open()
+			if got := f.texts(); len(got) != 10 {
+				t.Fatalf("%d of 10 entries are there", len(got))
+			}
+		})
+	}
+}
+
+// TestTheNewestTwoDamagedStoresAreKept mends three times.
+func TestTheNewestTwoDamagedStoresAreKept(t *testing.T) {
+	f := newTeamNode(t, 1, nil)
+	f.fill(10)
+	f.close()
+	for _, round := range []string{"first", "second", "third"} {
+		if err := os.WriteFile(filepath.Join(f.dir, "round"), []byte(round), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(f.dir, "MANIFEST"), 6); err != nil {
+			t.Fatal(err)
+		}
+		f.reopen()
+		if got := f.texts(); len(got) != 10 {
+			t.Fatalf("%s: %d of 10 entries are there", round, len(got))
+		}
+		f.close()
+	}
+	for suffix, want := range map[string]string{damagedSuffix: "third", beforeSuffix: "second"} {
+		got, err := os.ReadFile(filepath.Join(f.dir+suffix, "round"))
+		if err != nil || string(got) != want {
+			t.Errorf("%s is of round %q, not %q: %v", suffix, got, want, err)
+		}
+	}
+}
