@@ -28,7 +28,7 @@ import (
 //
 //	start NAME [ARGS]         weft run in the folder $WORK/NAME, and wait until it answers
 //	kill9 NAME                kill -9
-//	stop NAME                 end it in order; it must end with status 0 within 5 s
+//	end NAME                  end it in order; it must end with status 0 within 5 s
 //	logged NAME PATTERN       what weft run wrote matches
 //	at NAME ARGS              weft --dir NAME ARGS; its output goes where stdout looks
 //	full NAME ARGS            the same with standard output on a full disk (Linux)
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": scriptStart, "kill9": scriptKill, "stop": scriptStop, "logged": scriptLogged,
+			"start": scriptStart, "kill9": scriptKill, "end": scriptStop, "logged": scriptLogged,
 			"at": scriptAt, "full": scriptFull, "until": scriptUntil, "set": scriptSet, "bytes": scriptBytes, "same": scriptSame,
 			"taken": scriptTaken, "usage": scriptUsage, "newer": scriptNewer, "shows": scriptShows,
 		},
@@ -272,7 +272,11 @@ func scriptUsage(ts *testscript.TestScript, neg bool, args []string) {
 
 // scriptNewer raises the format number in a store.
 func scriptNewer(ts *testscript.TestScript, neg bool, args []string) {
-	db, err := badger.OpenManaged(badger.DefaultOptions(filepath.Join(ts.MkAbs(args[0]), "store")).WithLogger(nil))
+	dir := filepath.Join(ts.MkAbs(args[0]), "store")
+	manifest, err := os.ReadFile(filepath.Join(dir, "MANIFEST"))
+	ts.Check(err)
+	magic := binary.BigEndian.Uint16(manifest[4:]) // behind Badger's own four letters
+	db, err := badger.OpenManaged(badger.DefaultOptions(dir).WithLogger(nil).WithExternalMagic(magic))
 	ts.Check(err)
 	txn := db.NewTransactionAt(math.MaxUint64, true)
 	key, value := []byte("sformat"), binary.BigEndian.AppendUint32(nil, 999)
