@@ -45,7 +45,8 @@ type Config struct {
 	// Free disk space below which posts are refused with STORAGE_FULL, long before a full disk could harm the store.
 	MinFree Size `weft:"min-free" arg:"SIZE"`
 
-	// Memory that the Go runtime tries to stay under, for instance 512MiB; 0: no limit, or GOMEMLIMIT where that is set.
+	// Memory that the Go runtime tries to stay under, for instance 512MiB; 0: GOMEMLIMIT where that is set (off: no
+	// limit), or else 384MiB.
 	MemoryLimit Size `weft:"memory-limit" arg:"SIZE"`
 
 	// Entries a second that one author may post here on average. 0: the default of docs/limits.md; -1: no limit.

@@ -154,3 +154,19 @@ func TestALongFolderGetsItsSocketElsewhere(t *testing.T) {
 		t.Errorf("clients look at %s, the daemon listens on %s", found, path)
 	}
 }
+
+func TestMemoryHasASoftLimit(t *testing.T) {
+	for _, c := range []struct {
+		env  []string
+		want Size
+	}{
+		{nil, softMemory},
+		{[]string{"GOMEMLIMIT", "1GiB"}, 0}, // the runtime's own
+		{[]string{"GOMEMLIMIT", "1GiB", "WEFT_MEMORY_LIMIT", "100MiB"}, 100 << 20},
+	} {
+		got, err := Load(map[string][]string{"dir": {t.TempDir()}}, env(c.env...))
+		if err != nil || got.MemoryLimit != c.want {
+			t.Errorf("%v: limit %d, not %d: %v", c.env, got.MemoryLimit, c.want, err)
+		}
+	}
+}

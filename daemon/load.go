@@ -48,8 +48,15 @@ func Load(flags map[string][]string, getenv func(string) string) (Config, error)
 			return c, err
 		}
 	}
+	if c.MemoryLimit == 0 && getenv("GOMEMLIMIT") == "" {
+		c.MemoryLimit = softMemory
+	}
 	return c, c.Validate()
 }
+
+// softMemory is the memory limit where none is set. What is held lives in far less; it keeps the garbage of a catch-up
+// with many large entries from doubling that.
+const softMemory = 384 << 20
 
 // FindDir is the folder of the node that is meant: that of the flag, or else of WEFT_DIR, or else DefaultDir; absolute.
 func FindDir(flag string, getenv func(string) string) (string, error) {
