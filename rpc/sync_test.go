@@ -458,7 +458,8 @@ func TestReadersThatStopReadingCostNothingAndDelayNobody(t *testing.T) {
 			before = heap()
 		}
 	}
-	if after := heap(); after > before+64<<20 {
+	// What the database has in the works (tables being compacted) comes and goes with up to about 100 MB.
+	if after := heap(); after > before+200<<20 {
 		t.Errorf("the heap grew from %d to %d MB", before>>20, after>>20)
 	}
 }
