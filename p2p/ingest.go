@@ -45,7 +45,9 @@ const (
 	// postingFor: after a post of this node's own, a catch-up yields for so long.
 	postingFor = 500 * time.Millisecond
 	// smallPart is how many records of a catch-up go into the store at a time then: a post waits for one such group.
-	smallPart = 256
+	smallPart = 64
+	// besidePosts is how many records of a catch-up a second go into the store then.
+	besidePosts = 6000
 )
 
 func newIngester(m *Mesh) *ingester {
@@ -161,15 +163,15 @@ func (in *ingester) work(ctx context.Context) error {
 	}
 }
 
-// yield leaves the store and a core to who posts here for as long as the last large run took.
-func (in *ingester) yield(ctx context.Context, took time.Duration) {
+// yield leaves the store and the cores to who posts here, after n records of a catch-up that took so long.
+func (in *ingester) yield(ctx context.Context, n int, took time.Duration) {
 	in.mu.Lock()
 	posting := in.posting()
 	in.mu.Unlock()
 	if !posting {
 		return
 	}
-	t := time.NewTimer(took)
+	t := time.NewTimer(max(time.Duration(n)*time.Second/besidePosts-took, took/4))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -225,7 +227,7 @@ func (in *ingester) ingest(ctx context.Context, e board.Ingest, bulk bool) {
 		}
 		res.Stored, res.Duplicates = res.Stored+r.Stored, res.Duplicates+r.Duplicates
 		if bulk {
-			in.yield(ctx, time.Since(start))
+			in.yield(ctx, len(part.Items), time.Since(start))
 		}
 	}
 	c := in.m.stats.ingested

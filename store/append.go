@@ -26,6 +26,7 @@ func (s *Store) Append(ctx context.Context, drafts []Draft) ([]Receipt, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
+	s.notePost()
 	p := pending{s: s, drafts: drafts, claims: make([]*claim, len(drafts)), mine: make([]bool, len(drafts))}
 	if err := p.check(); err != nil {
 		return nil, err

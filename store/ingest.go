@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weft/board"
 	"weft/team"
@@ -172,11 +173,26 @@ func (in *ingest) verifyHead(i int) bool {
 	return board.VerifyHead(in.position(i), in.r.Items[i].HeadSig)
 }
 
-// verifyBatch is how many signatures are checked together.
-const verifyBatch = 64
+// verifyBatch is how many signatures are checked together; beside posts fewer, so that a post waits little for a core.
+const (
+	verifyBatch      = 64
+	verifyBatchSmall = 16
+)
+
+// postingFor: after a post of this node's own, records of others are checked gently for so long.
+const postingFor = 500 * time.Millisecond
+
+// posting says whether somebody posts on this node.
+func (s *Store) posting() bool {
+	at := s.posted.Load()
+	return at != 0 && time.Since(s.opened)-time.Duration(at) < postingFor
+}
+
+// notePost is told of each post of this node's own.
+func (s *Store) notePost() { s.posted.Store(int64(time.Since(s.opened))) }
 
 // verifySignatures checks heads one by one, from the last (one rotten signature costs its sender little), then the entries in
-// batches on all cores.
+// batches on all cores, or on one beside posts.
 func (in *ingest) verifySignatures(entries, heads []int) error {
 	for k := len(heads) - 1; k >= 0; k-- {
 		if !in.verifyHead(heads[k]) {
@@ -188,14 +204,19 @@ func (in *ingest) verifySignatures(entries, heads []int) error {
 	var bad atomic.Int64
 	bad.Store(-1)
 	var next atomic.Int64
+	size, workers := verifyBatch, min(runtime.GOMAXPROCS(0), (len(entries)+verifyBatch-1)/verifyBatch)
+	gentle := in.s.posting()
+	if gentle {
+		size, workers = verifyBatchSmall, 1
+	}
 	work := func() {
 		for {
-			from := int(next.Add(verifyBatch)) - verifyBatch
+			from := int(next.Add(int64(size))) - size
 			if from >= len(entries) || bad.Load() >= 0 {
 				return
 			}
 			var batch board.Batch
-			row := entries[from:min(from+verifyBatch, len(entries))]
+			row := entries[from:min(from+size, len(entries))]
 			for _, i := range row {
 				e := in.r.Items[i].Entry
 				batch.Add(e.Header.Device, board.SignEntry, e.ID, e.Signature)
@@ -204,10 +225,13 @@ func (in *ingest) verifySignatures(entries, heads []int) error {
 				bad.Store(int64(row[b[0]]))
 				return
 			}
+			if gentle {
+				runtime.Gosched()
+			}
 		}
 	}
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(entries)+verifyBatch-1)/verifyBatch) - 1 {
+	for range workers - 1 {
 		wg.Go(work)
 	}
 	work()

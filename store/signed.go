@@ -19,6 +19,7 @@ func (s *Store) AppendSigned(ctx context.Context, e *board.Entry) (Receipt, erro
 	if err := s.writable(); err != nil {
 		return Receipt{}, err
 	}
+	s.notePost()
 	h := &e.Header
 	ts, ok := s.memory().team(h.Team)
 	if !ok {

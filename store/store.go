@@ -50,6 +50,8 @@ type Store struct {
 	free       atomic.Uint64
 	written    atomic.Uint64 // bytes committed since Open
 	groups     atomic.Uint64 // commits since Open
+	opened     time.Time
+	posted     atomic.Int64 // when a local user posted last, in ns since opened
 	diskNudge  chan struct{}
 	short      string   // what Open found to be missing
 	unscrubbed []string // tables that Open left to be checked
@@ -90,14 +92,14 @@ type Store struct {
 }
 
 // Open opens or makes a store. Only one process can have it open. Errors wrap ErrLocked, ErrNewerFormat,
-// ErrManifestMissing or ErrStorageFull where they apply, and say what to do.
+// ErrOlderFormat, ErrManifestMissing or ErrStorageFull where they apply, and say what to do.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
 	if o.Node.IsZero() {
 		return nil, fmt.Errorf("couldn't open store: no node key")
 	}
 	s := &Store{
-		opts: o, nodeID: board.NodeID(o.Node.Public()), metrics: newMetrics(o.Registerer), quota: newQuota(o.Quotas),
+		opts: o, opened: time.Now(), nodeID: board.NodeID(o.Node.Public()), metrics: newMetrics(o.Registerer), quota: newQuota(o.Quotas),
 		queue: make(chan task, queueLength), room: semaphore.NewWeighted(queueBytes), committed: make(chan struct{}),
 		stop: make(chan struct{}), chains: map[deviceKey]*chain{}, claims: map[postKey]*claim{},
 		writing: map[postKey]struct{}{}, subs: map[chan struct{}]struct{}{}, damageNews: map[pos]struct{}{},
