@@ -46,8 +46,8 @@ var bugs = []bug{
 	{
 		name: "let a mark go back",
 		file: "store/unread.go",
-		old:  "\tmerged := board.MergeMax(&b.full, now, t.v)\n",
-		new:  "\tmerged := t.v\n",
+		old:  "\tmerged := board.MergeMax(&b.full, now, v)\n",
+		new:  "\tmerged := v\n",
 
 		tests: "TestStoreSaysWhatTheRulesSay", packages: []string{"./store"}, rapid: true,
 	},
