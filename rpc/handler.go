@@ -99,7 +99,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	)
 	mux := http.NewServeMux()
 	mux.Handle(weftv1connect.NewNodeServiceHandler(&nodeService{s}, options...))
-	mux.Handle(weftv1connect.NewTeamServiceHandler(&teamService{s}, options...))
+	mux.Handle(weftv1connect.NewTeamServiceHandler(&teamService{service: s}, options...))
 	mux.Handle(weftv1connect.NewBoardServiceHandler(&boardService{s}, options...))
 	mux.Handle(weftv1connect.NewSyncServiceHandler(&syncService{s}, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(serviceNames...), options...))

@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 
 	weftv1 "weft/api/weft/v1"
+	"weft/api/weft/v1/weftv1connect"
 	"weft/board"
 	"weft/team"
 )
@@ -21,7 +22,10 @@ const (
 	maxJoinWait      = 5 * time.Minute
 )
 
-type teamService struct{ *service }
+type teamService struct {
+	*service
+	weftv1connect.UnimplementedTeamServiceHandler // of calls that are not here yet
+}
 
 func (s *teamService) CreateTeam(ctx context.Context, req *connect.Request[weftv1.CreateTeamRequest]) (*connect.Response[weftv1.CreateTeamResponse], error) {
 	if req.Msg.Name == "" {

@@ -85,6 +85,8 @@ type ErrorDetail struct {
 	ServerHlc     uint64                 `protobuf:"varint,4,opt,name=server_hlc,json=serverHlc,proto3" json:"server_hlc,omitempty"` // CLOCK_AHEAD: the node's time
 	Cursor        string                 `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`                         // BAD_CURSOR: where to go on after a recovery by pages
 	Results       []*PostResult          `protobuf:"bytes,6,rep,name=results,proto3" json:"results,omitempty"`                       // DEADLINE of a post with wait=replicated: what is stored, and how far it got
+	Rule          string                 `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`                             // where a rule of the team decided: its name, see docs/TRUST.md
+	ObjectId      string                 `protobuf:"bytes,8,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`     // the governance object that decided, if it was one; Log and Why explain it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -161,6 +163,20 @@ func (x *ErrorDetail) GetResults() []*PostResult {
 	return nil
 }
 
+func (x *ErrorDetail) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ErrorDetail) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
 type GetInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -215,6 +231,7 @@ type GetInfoResponse struct {
 	StorageFull     bool                   `protobuf:"varint,14,opt,name=storage_full,json=storageFull,proto3" json:"storage_full,omitempty"`
 	UptimeMs        uint64                 `protobuf:"varint,15,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
 	ApiFeatures     []string               `protobuf:"bytes,16,rep,name=api_features,json=apiFeatures,proto3" json:"api_features,omitempty"`
+	Alarms          []*Alarm               `protobuf:"bytes,17,rep,name=alarms,proto3" json:"alarms,omitempty"` // what a person should look at
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -361,6 +378,90 @@ func (x *GetInfoResponse) GetApiFeatures() []string {
 	return nil
 }
 
+func (x *GetInfoResponse) GetAlarms() []*Alarm {
+	if x != nil {
+		return x.Alarms
+	}
+	return nil
+}
+
+// Alarm is something in a team that a person should look at.
+type Alarm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // dropped, proposal, request, fork, lone_owner
+	Words         string                 `protobuf:"bytes,4,opt,name=words,proto3" json:"words,omitempty"`
+	Advice        string                 `protobuf:"bytes,5,opt,name=advice,proto3" json:"advice,omitempty"` // a command, or what to ask others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alarm) Reset() {
+	*x = Alarm{}
+	mi := &file_weft_v1_api_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alarm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alarm) ProtoMessage() {}
+
+func (x *Alarm) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
+func (*Alarm) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Alarm) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *Alarm) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *Alarm) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Alarm) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *Alarm) GetAdvice() string {
+	if x != nil {
+		return x.Advice
+	}
+	return ""
+}
+
 type ListPeersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -369,7 +470,7 @@ type ListPeersRequest struct {
 
 func (x *ListPeersRequest) Reset() {
 	*x = ListPeersRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[3]
+	mi := &file_weft_v1_api_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +482,7 @@ func (x *ListPeersRequest) String() string {
 func (*ListPeersRequest) ProtoMessage() {}
 
 func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[3]
+	mi := &file_weft_v1_api_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +495,7 @@ func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersRequest.ProtoReflect.Descriptor instead.
 func (*ListPeersRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{3}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{4}
 }
 
 type Peer struct {
@@ -416,7 +517,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_weft_v1_api_proto_msgTypes[4]
+	mi := &file_weft_v1_api_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +529,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[4]
+	mi := &file_weft_v1_api_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +542,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{4}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Peer) GetNodeId() string {
@@ -530,7 +631,7 @@ type ListPeersResponse struct {
 
 func (x *ListPeersResponse) Reset() {
 	*x = ListPeersResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[5]
+	mi := &file_weft_v1_api_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +643,7 @@ func (x *ListPeersResponse) String() string {
 func (*ListPeersResponse) ProtoMessage() {}
 
 func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[5]
+	mi := &file_weft_v1_api_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +656,7 @@ func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersResponse.ProtoReflect.Descriptor instead.
 func (*ListPeersResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{5}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListPeersResponse) GetPeers() []*Peer {
@@ -574,7 +675,7 @@ type AddPeerRequest struct {
 
 func (x *AddPeerRequest) Reset() {
 	*x = AddPeerRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[6]
+	mi := &file_weft_v1_api_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +687,7 @@ func (x *AddPeerRequest) String() string {
 func (*AddPeerRequest) ProtoMessage() {}
 
 func (x *AddPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[6]
+	mi := &file_weft_v1_api_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +700,7 @@ func (x *AddPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPeerRequest.ProtoReflect.Descriptor instead.
 func (*AddPeerRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{6}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AddPeerRequest) GetAddress() string {
@@ -618,7 +719,7 @@ type AddPeerResponse struct {
 
 func (x *AddPeerResponse) Reset() {
 	*x = AddPeerResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[7]
+	mi := &file_weft_v1_api_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +731,7 @@ func (x *AddPeerResponse) String() string {
 func (*AddPeerResponse) ProtoMessage() {}
 
 func (x *AddPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[7]
+	mi := &file_weft_v1_api_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +744,7 @@ func (x *AddPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddPeerResponse.ProtoReflect.Descriptor instead.
 func (*AddPeerResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{7}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AddPeerResponse) GetNodeId() string {
@@ -662,7 +763,7 @@ type SyncStatusRequest struct {
 
 func (x *SyncStatusRequest) Reset() {
 	*x = SyncStatusRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[8]
+	mi := &file_weft_v1_api_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +775,7 @@ func (x *SyncStatusRequest) String() string {
 func (*SyncStatusRequest) ProtoMessage() {}
 
 func (x *SyncStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[8]
+	mi := &file_weft_v1_api_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +788,7 @@ func (x *SyncStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncStatusRequest.ProtoReflect.Descriptor instead.
 func (*SyncStatusRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{8}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SyncStatusRequest) GetTeam() string {
@@ -719,7 +820,7 @@ type BoardSync struct {
 
 func (x *BoardSync) Reset() {
 	*x = BoardSync{}
-	mi := &file_weft_v1_api_proto_msgTypes[9]
+	mi := &file_weft_v1_api_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +832,7 @@ func (x *BoardSync) String() string {
 func (*BoardSync) ProtoMessage() {}
 
 func (x *BoardSync) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[9]
+	mi := &file_weft_v1_api_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +845,7 @@ func (x *BoardSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardSync.ProtoReflect.Descriptor instead.
 func (*BoardSync) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{9}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BoardSync) GetTeamId() string {
@@ -856,7 +957,7 @@ type SyncStatusResponse struct {
 
 func (x *SyncStatusResponse) Reset() {
 	*x = SyncStatusResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[10]
+	mi := &file_weft_v1_api_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +969,7 @@ func (x *SyncStatusResponse) String() string {
 func (*SyncStatusResponse) ProtoMessage() {}
 
 func (x *SyncStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[10]
+	mi := &file_weft_v1_api_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +982,7 @@ func (x *SyncStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncStatusResponse.ProtoReflect.Descriptor instead.
 func (*SyncStatusResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{10}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SyncStatusResponse) GetBoards() []*BoardSync {
@@ -913,7 +1014,7 @@ type CheckRequest struct {
 
 func (x *CheckRequest) Reset() {
 	*x = CheckRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[11]
+	mi := &file_weft_v1_api_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1026,7 @@ func (x *CheckRequest) String() string {
 func (*CheckRequest) ProtoMessage() {}
 
 func (x *CheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[11]
+	mi := &file_weft_v1_api_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1039,7 @@ func (x *CheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
 func (*CheckRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{11}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{12}
 }
 
 type CheckResponse struct {
@@ -954,7 +1055,7 @@ type CheckResponse struct {
 
 func (x *CheckResponse) Reset() {
 	*x = CheckResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[12]
+	mi := &file_weft_v1_api_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1067,7 @@ func (x *CheckResponse) String() string {
 func (*CheckResponse) ProtoMessage() {}
 
 func (x *CheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[12]
+	mi := &file_weft_v1_api_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1080,7 @@ func (x *CheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
 func (*CheckResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{12}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckResponse) GetRecordsChecked() uint64 {
@@ -1025,7 +1126,7 @@ type DoctorRequest struct {
 
 func (x *DoctorRequest) Reset() {
 	*x = DoctorRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[13]
+	mi := &file_weft_v1_api_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1138,7 @@ func (x *DoctorRequest) String() string {
 func (*DoctorRequest) ProtoMessage() {}
 
 func (x *DoctorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[13]
+	mi := &file_weft_v1_api_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1151,7 @@ func (x *DoctorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoctorRequest.ProtoReflect.Descriptor instead.
 func (*DoctorRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{13}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{14}
 }
 
 type DoctorCheck struct {
@@ -1065,7 +1166,7 @@ type DoctorCheck struct {
 
 func (x *DoctorCheck) Reset() {
 	*x = DoctorCheck{}
-	mi := &file_weft_v1_api_proto_msgTypes[14]
+	mi := &file_weft_v1_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1178,7 @@ func (x *DoctorCheck) String() string {
 func (*DoctorCheck) ProtoMessage() {}
 
 func (x *DoctorCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[14]
+	mi := &file_weft_v1_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1191,7 @@ func (x *DoctorCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoctorCheck.ProtoReflect.Descriptor instead.
 func (*DoctorCheck) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{14}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DoctorCheck) GetName() string {
@@ -1130,7 +1231,7 @@ type DoctorResponse struct {
 
 func (x *DoctorResponse) Reset() {
 	*x = DoctorResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[15]
+	mi := &file_weft_v1_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1243,7 @@ func (x *DoctorResponse) String() string {
 func (*DoctorResponse) ProtoMessage() {}
 
 func (x *DoctorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[15]
+	mi := &file_weft_v1_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1256,7 @@ func (x *DoctorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoctorResponse.ProtoReflect.Descriptor instead.
 func (*DoctorResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{15}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DoctorResponse) GetChecks() []*DoctorCheck {
@@ -1173,7 +1274,7 @@ type TakeRecoveryKeyRequest struct {
 
 func (x *TakeRecoveryKeyRequest) Reset() {
 	*x = TakeRecoveryKeyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[16]
+	mi := &file_weft_v1_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1286,7 @@ func (x *TakeRecoveryKeyRequest) String() string {
 func (*TakeRecoveryKeyRequest) ProtoMessage() {}
 
 func (x *TakeRecoveryKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[16]
+	mi := &file_weft_v1_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1299,7 @@ func (x *TakeRecoveryKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRecoveryKeyRequest.ProtoReflect.Descriptor instead.
 func (*TakeRecoveryKeyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{16}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{17}
 }
 
 type TakeRecoveryKeyResponse struct {
@@ -1210,7 +1311,7 @@ type TakeRecoveryKeyResponse struct {
 
 func (x *TakeRecoveryKeyResponse) Reset() {
 	*x = TakeRecoveryKeyResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[17]
+	mi := &file_weft_v1_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1323,7 @@ func (x *TakeRecoveryKeyResponse) String() string {
 func (*TakeRecoveryKeyResponse) ProtoMessage() {}
 
 func (x *TakeRecoveryKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[17]
+	mi := &file_weft_v1_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1336,7 @@ func (x *TakeRecoveryKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRecoveryKeyResponse.ProtoReflect.Descriptor instead.
 func (*TakeRecoveryKeyResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{17}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TakeRecoveryKeyResponse) GetWords() string {
@@ -1255,7 +1356,7 @@ type BoardHashRequest struct {
 
 func (x *BoardHashRequest) Reset() {
 	*x = BoardHashRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[18]
+	mi := &file_weft_v1_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1368,7 @@ func (x *BoardHashRequest) String() string {
 func (*BoardHashRequest) ProtoMessage() {}
 
 func (x *BoardHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[18]
+	mi := &file_weft_v1_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1381,7 @@ func (x *BoardHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardHashRequest.ProtoReflect.Descriptor instead.
 func (*BoardHashRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{18}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BoardHashRequest) GetTeam() string {
@@ -1307,7 +1408,7 @@ type BoardHashResponse struct {
 
 func (x *BoardHashResponse) Reset() {
 	*x = BoardHashResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[19]
+	mi := &file_weft_v1_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1420,7 @@ func (x *BoardHashResponse) String() string {
 func (*BoardHashResponse) ProtoMessage() {}
 
 func (x *BoardHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[19]
+	mi := &file_weft_v1_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1433,7 @@ func (x *BoardHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardHashResponse.ProtoReflect.Descriptor instead.
 func (*BoardHashResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{19}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BoardHashResponse) GetHash() string {
@@ -1359,7 +1460,7 @@ type CreateTeamRequest struct {
 
 func (x *CreateTeamRequest) Reset() {
 	*x = CreateTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[20]
+	mi := &file_weft_v1_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1472,7 @@ func (x *CreateTeamRequest) String() string {
 func (*CreateTeamRequest) ProtoMessage() {}
 
 func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[20]
+	mi := &file_weft_v1_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1485,7 @@ func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTeamRequest.ProtoReflect.Descriptor instead.
 func (*CreateTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateTeamRequest) GetName() string {
@@ -1405,13 +1506,14 @@ type CreateTeamResponse struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	TeamId         string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
 	GeneralBoardId string                 `protobuf:"bytes,2,opt,name=general_board_id,json=generalBoardId,proto3" json:"general_board_id,omitempty"`
+	Warnings       []string               `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CreateTeamResponse) Reset() {
 	*x = CreateTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[21]
+	mi := &file_weft_v1_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1525,7 @@ func (x *CreateTeamResponse) String() string {
 func (*CreateTeamResponse) ProtoMessage() {}
 
 func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[21]
+	mi := &file_weft_v1_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1538,7 @@ func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTeamResponse.ProtoReflect.Descriptor instead.
 func (*CreateTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateTeamResponse) GetTeamId() string {
@@ -1453,6 +1555,13 @@ func (x *CreateTeamResponse) GetGeneralBoardId() string {
 	return ""
 }
 
+func (x *CreateTeamResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 type ListTeamsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1461,7 +1570,7 @@ type ListTeamsRequest struct {
 
 func (x *ListTeamsRequest) Reset() {
 	*x = ListTeamsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[22]
+	mi := &file_weft_v1_api_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1582,7 @@ func (x *ListTeamsRequest) String() string {
 func (*ListTeamsRequest) ProtoMessage() {}
 
 func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[22]
+	mi := &file_weft_v1_api_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,25 +1595,34 @@ func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTeamsRequest.ProtoReflect.Descriptor instead.
 func (*ListTeamsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{23}
 }
 
 type Team struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"` // of the node's user: owner, admin, member, reader, ...
-	Members       uint32                 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
-	Boards        uint32                 `protobuf:"varint,5,opt,name=boards,proto3" json:"boards,omitempty"`
-	Nodes         uint32                 `protobuf:"varint,6,opt,name=nodes,proto3" json:"nodes,omitempty"`
-	State         string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // joined, upgrade_needed, ...
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TeamId  string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Name    string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Role    string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"` // of the node's user: owner, admin, member, reader, ...
+	Members uint32                 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	Boards  uint32                 `protobuf:"varint,5,opt,name=boards,proto3" json:"boards,omitempty"`
+	Nodes   uint32                 `protobuf:"varint,6,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	// joined; joining (governance is on its way); requested (somebody of the team has to let the user in); left, removed,
+	// banned (what was here stays, to read); closed (disbanded); upgrade_needed
+	State         string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
+	StateBy       string `protobuf:"bytes,8,opt,name=state_by,json=stateBy,proto3" json:"state_by,omitempty"` // user id of who removed the user or closed the team
+	StateByName   string `protobuf:"bytes,9,opt,name=state_by_name,json=stateByName,proto3" json:"state_by_name,omitempty"`
+	StateMs       uint64 `protobuf:"varint,10,opt,name=state_ms,json=stateMs,proto3" json:"state_ms,omitempty"`            // when this node heard of it
+	StateReason   string `protobuf:"bytes,11,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"` // in that person's words
+	Successor     string `protobuf:"bytes,12,opt,name=successor,proto3" json:"successor,omitempty"`                        // of a closed team: the id of the team that goes on in its place
+	ObjectId      string `protobuf:"bytes,13,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`          // the governance object behind the state; Why explains it
+	JoinMode      string `protobuf:"bytes,14,opt,name=join_mode,json=joinMode,proto3" json:"join_mode,omitempty"`          // open, approval, link, closed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Team) Reset() {
 	*x = Team{}
-	mi := &file_weft_v1_api_proto_msgTypes[23]
+	mi := &file_weft_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1634,7 @@ func (x *Team) String() string {
 func (*Team) ProtoMessage() {}
 
 func (x *Team) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[23]
+	mi := &file_weft_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1647,7 @@ func (x *Team) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Team.ProtoReflect.Descriptor instead.
 func (*Team) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Team) GetTeamId() string {
@@ -1581,6 +1699,55 @@ func (x *Team) GetState() string {
 	return ""
 }
 
+func (x *Team) GetStateBy() string {
+	if x != nil {
+		return x.StateBy
+	}
+	return ""
+}
+
+func (x *Team) GetStateByName() string {
+	if x != nil {
+		return x.StateByName
+	}
+	return ""
+}
+
+func (x *Team) GetStateMs() uint64 {
+	if x != nil {
+		return x.StateMs
+	}
+	return 0
+}
+
+func (x *Team) GetStateReason() string {
+	if x != nil {
+		return x.StateReason
+	}
+	return ""
+}
+
+func (x *Team) GetSuccessor() string {
+	if x != nil {
+		return x.Successor
+	}
+	return ""
+}
+
+func (x *Team) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+func (x *Team) GetJoinMode() string {
+	if x != nil {
+		return x.JoinMode
+	}
+	return ""
+}
+
 type ListTeamsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Teams         []*Team                `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"`
@@ -1590,7 +1757,7 @@ type ListTeamsResponse struct {
 
 func (x *ListTeamsResponse) Reset() {
 	*x = ListTeamsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[24]
+	mi := &file_weft_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1769,7 @@ func (x *ListTeamsResponse) String() string {
 func (*ListTeamsResponse) ProtoMessage() {}
 
 func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[24]
+	mi := &file_weft_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1782,7 @@ func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTeamsResponse.ProtoReflect.Descriptor instead.
 func (*ListTeamsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListTeamsResponse) GetTeams() []*Team {
@@ -1634,7 +1801,7 @@ type GetTeamRequest struct {
 
 func (x *GetTeamRequest) Reset() {
 	*x = GetTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[25]
+	mi := &file_weft_v1_api_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1813,7 @@ func (x *GetTeamRequest) String() string {
 func (*GetTeamRequest) ProtoMessage() {}
 
 func (x *GetTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[25]
+	mi := &file_weft_v1_api_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1826,7 @@ func (x *GetTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTeamRequest.ProtoReflect.Descriptor instead.
 func (*GetTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetTeamRequest) GetTeam() string {
@@ -1670,21 +1837,29 @@ func (x *GetTeamRequest) GetTeam() string {
 }
 
 type GetTeamResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Team          *Team                  `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
-	Owners        []string               `protobuf:"bytes,2,rep,name=owners,proto3" json:"owners,omitempty"`
-	Admins        []string               `protobuf:"bytes,3,rep,name=admins,proto3" json:"admins,omitempty"`
-	NodeIds       []string               `protobuf:"bytes,4,rep,name=node_ids,json=nodeIds,proto3" json:"node_ids,omitempty"`
-	Boards        []*Board               `protobuf:"bytes,5,rep,name=boards,proto3" json:"boards,omitempty"`
-	Invites       []*InviteInfo          `protobuf:"bytes,6,rep,name=invites,proto3" json:"invites,omitempty"`
-	JoinMode      string                 `protobuf:"bytes,7,opt,name=join_mode,json=joinMode,proto3" json:"join_mode,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Team           *Team                  `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Owners         []string               `protobuf:"bytes,2,rep,name=owners,proto3" json:"owners,omitempty"`
+	Admins         []string               `protobuf:"bytes,3,rep,name=admins,proto3" json:"admins,omitempty"`
+	NodeIds        []string               `protobuf:"bytes,4,rep,name=node_ids,json=nodeIds,proto3" json:"node_ids,omitempty"`
+	Boards         []*Board               `protobuf:"bytes,5,rep,name=boards,proto3" json:"boards,omitempty"`
+	Invites        []*InviteInfo          `protobuf:"bytes,6,rep,name=invites,proto3" json:"invites,omitempty"`
+	JoinMode       string                 `protobuf:"bytes,7,opt,name=join_mode,json=joinMode,proto3" json:"join_mode,omitempty"`
+	Policy         *Policy                `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
+	CharterId      string                 `protobuf:"bytes,9,opt,name=charter_id,json=charterId,proto3" json:"charter_id,omitempty"` // the charter that counts
+	CharterVersion uint64                 `protobuf:"varint,10,opt,name=charter_version,json=charterVersion,proto3" json:"charter_version,omitempty"`
+	DeniedNodes    []string               `protobuf:"bytes,11,rep,name=denied_nodes,json=deniedNodes,proto3" json:"denied_nodes,omitempty"`
+	Requests       uint32                 `protobuf:"varint,12,opt,name=requests,proto3" json:"requests,omitempty"`   // people who ask to be let in
+	Proposals      uint32                 `protobuf:"varint,13,opt,name=proposals,proto3" json:"proposals,omitempty"` // charters that wait for owners
+	Warnings       []string               `protobuf:"bytes,14,rep,name=warnings,proto3" json:"warnings,omitempty"`    // how the team could be lost or taken over
+	Relays         []string               `protobuf:"bytes,15,rep,name=relays,proto3" json:"relays,omitempty"`        // node ids
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GetTeamResponse) Reset() {
 	*x = GetTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[26]
+	mi := &file_weft_v1_api_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1871,7 @@ func (x *GetTeamResponse) String() string {
 func (*GetTeamResponse) ProtoMessage() {}
 
 func (x *GetTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[26]
+	mi := &file_weft_v1_api_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1884,7 @@ func (x *GetTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTeamResponse.ProtoReflect.Descriptor instead.
 func (*GetTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetTeamResponse) GetTeam() *Team {
@@ -1761,6 +1936,187 @@ func (x *GetTeamResponse) GetJoinMode() string {
 	return ""
 }
 
+func (x *GetTeamResponse) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *GetTeamResponse) GetCharterId() string {
+	if x != nil {
+		return x.CharterId
+	}
+	return ""
+}
+
+func (x *GetTeamResponse) GetCharterVersion() uint64 {
+	if x != nil {
+		return x.CharterVersion
+	}
+	return 0
+}
+
+func (x *GetTeamResponse) GetDeniedNodes() []string {
+	if x != nil {
+		return x.DeniedNodes
+	}
+	return nil
+}
+
+func (x *GetTeamResponse) GetRequests() uint32 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *GetTeamResponse) GetProposals() uint32 {
+	if x != nil {
+		return x.Proposals
+	}
+	return 0
+}
+
+func (x *GetTeamResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *GetTeamResponse) GetRelays() []string {
+	if x != nil {
+		return x.Relays
+	}
+	return nil
+}
+
+// Policy is the rules that owners set.
+type Policy struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Join            string                 `protobuf:"bytes,1,opt,name=join,proto3" json:"join,omitempty"`                                                 // open, approval, link, closed
+	Visibility      string                 `protobuf:"bytes,2,opt,name=visibility,proto3" json:"visibility,omitempty"`                                     // public, members, hidden
+	KeepMs          uint64                 `protobuf:"varint,3,opt,name=keep_ms,json=keepMs,proto3" json:"keep_ms,omitempty"`                              // entries are kept so long; 0: for ever
+	KeepEntries     uint64                 `protobuf:"varint,4,opt,name=keep_entries,json=keepEntries,proto3" json:"keep_entries,omitempty"`               // and so many in a board; 0: all
+	KeepBytes       uint64                 `protobuf:"varint,5,opt,name=keep_bytes,json=keepBytes,proto3" json:"keep_bytes,omitempty"`                     // and so many bytes in a board; 0: all
+	AuthorPerSecond uint32                 `protobuf:"varint,6,opt,name=author_per_second,json=authorPerSecond,proto3" json:"author_per_second,omitempty"` // 0: the node's own limit
+	AuthorBurst     uint32                 `protobuf:"varint,7,opt,name=author_burst,json=authorBurst,proto3" json:"author_burst,omitempty"`
+	TeamBytes       uint64                 `protobuf:"varint,8,opt,name=team_bytes,json=teamBytes,proto3" json:"team_bytes,omitempty"`
+	TeamEntries     uint64                 `protobuf:"varint,9,opt,name=team_entries,json=teamEntries,proto3" json:"team_entries,omitempty"`
+	Receipts        bool                   `protobuf:"varint,10,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	Admitters       []string               `protobuf:"bytes,11,rep,name=admitters,proto3" json:"admitters,omitempty"` // nodes that answer for open invites
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Policy) Reset() {
+	*x = Policy{}
+	mi := &file_weft_v1_api_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Policy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Policy) ProtoMessage() {}
+
+func (x *Policy) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Policy.ProtoReflect.Descriptor instead.
+func (*Policy) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Policy) GetJoin() string {
+	if x != nil {
+		return x.Join
+	}
+	return ""
+}
+
+func (x *Policy) GetVisibility() string {
+	if x != nil {
+		return x.Visibility
+	}
+	return ""
+}
+
+func (x *Policy) GetKeepMs() uint64 {
+	if x != nil {
+		return x.KeepMs
+	}
+	return 0
+}
+
+func (x *Policy) GetKeepEntries() uint64 {
+	if x != nil {
+		return x.KeepEntries
+	}
+	return 0
+}
+
+func (x *Policy) GetKeepBytes() uint64 {
+	if x != nil {
+		return x.KeepBytes
+	}
+	return 0
+}
+
+func (x *Policy) GetAuthorPerSecond() uint32 {
+	if x != nil {
+		return x.AuthorPerSecond
+	}
+	return 0
+}
+
+func (x *Policy) GetAuthorBurst() uint32 {
+	if x != nil {
+		return x.AuthorBurst
+	}
+	return 0
+}
+
+func (x *Policy) GetTeamBytes() uint64 {
+	if x != nil {
+		return x.TeamBytes
+	}
+	return 0
+}
+
+func (x *Policy) GetTeamEntries() uint64 {
+	if x != nil {
+		return x.TeamEntries
+	}
+	return 0
+}
+
+func (x *Policy) GetReceipts() bool {
+	if x != nil {
+		return x.Receipts
+	}
+	return false
+}
+
+func (x *Policy) GetAdmitters() []string {
+	if x != nil {
+		return x.Admitters
+	}
+	return nil
+}
+
 type InviteInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InviteId      string                 `protobuf:"bytes,1,opt,name=invite_id,json=inviteId,proto3" json:"invite_id,omitempty"`
@@ -1769,13 +2125,16 @@ type InviteInfo struct {
 	Quota         uint32                 `protobuf:"varint,4,opt,name=quota,proto3" json:"quota,omitempty"`
 	Used          uint32                 `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`
 	ExpiresMs     uint64                 `protobuf:"varint,6,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`
+	Author        string                 `protobuf:"bytes,7,opt,name=author,proto3" json:"author,omitempty"` // user id of who made it
+	AuthorName    string                 `protobuf:"bytes,8,opt,name=author_name,json=authorName,proto3" json:"author_name,omitempty"`
+	Open          bool                   `protobuf:"varint,9,opt,name=open,proto3" json:"open,omitempty"` // the standing invite of an open team
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InviteInfo) Reset() {
 	*x = InviteInfo{}
-	mi := &file_weft_v1_api_proto_msgTypes[27]
+	mi := &file_weft_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2146,7 @@ func (x *InviteInfo) String() string {
 func (*InviteInfo) ProtoMessage() {}
 
 func (x *InviteInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[27]
+	mi := &file_weft_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2159,7 @@ func (x *InviteInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteInfo.ProtoReflect.Descriptor instead.
 func (*InviteInfo) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *InviteInfo) GetInviteId() string {
@@ -1845,16 +2204,38 @@ func (x *InviteInfo) GetExpiresMs() uint64 {
 	return 0
 }
 
+func (x *InviteInfo) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *InviteInfo) GetAuthorName() string {
+	if x != nil {
+		return x.AuthorName
+	}
+	return ""
+}
+
+func (x *InviteInfo) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
 type ListMembersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	WithRemoved   bool                   `protobuf:"varint,2,opt,name=with_removed,json=withRemoved,proto3" json:"with_removed,omitempty"` // people who were removed, banned or left, too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[28]
+	mi := &file_weft_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1866,7 +2247,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[28]
+	mi := &file_weft_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1879,7 +2260,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListMembersRequest) GetTeam() string {
@@ -1889,19 +2270,35 @@ func (x *ListMembersRequest) GetTeam() string {
 	return ""
 }
 
+func (x *ListMembersRequest) GetWithRemoved() bool {
+	if x != nil {
+		return x.WithRemoved
+	}
+	return false
+}
+
 type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
 	Homes         []string               `protobuf:"bytes,4,rep,name=homes,proto3" json:"homes,omitempty"`
+	Devices       []string               `protobuf:"bytes,5,rep,name=devices,proto3" json:"devices,omitempty"`                               // in order of seniority, without the recovery key
+	LastHeardMs   uint64                 `protobuf:"varint,6,opt,name=last_heard_ms,json=lastHeardMs,proto3" json:"last_heard_ms,omitempty"` // when any home of theirs was last heard; 0: never since this node's start
+	Connected     bool                   `protobuf:"varint,7,opt,name=connected,proto3" json:"connected,omitempty"`                          // one of their homes is connected now
+	You           bool                   `protobuf:"varint,8,opt,name=you,proto3" json:"you,omitempty"`
+	By            string                 `protobuf:"bytes,9,opt,name=by,proto3" json:"by,omitempty"` // user id of who removed, banned or restricted them
+	ByName        string                 `protobuf:"bytes,10,opt,name=by_name,json=byName,proto3" json:"by_name,omitempty"`
+	SinceMs       uint64                 `protobuf:"varint,11,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // when this node heard of it
+	Reason        string                 `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	Left          bool                   `protobuf:"varint,13,opt,name=left,proto3" json:"left,omitempty"` // removed by themselves
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_weft_v1_api_proto_msgTypes[29]
+	mi := &file_weft_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2310,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[29]
+	mi := &file_weft_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2323,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Member) GetUserId() string {
@@ -1957,6 +2354,69 @@ func (x *Member) GetHomes() []string {
 	return nil
 }
 
+func (x *Member) GetDevices() []string {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *Member) GetLastHeardMs() uint64 {
+	if x != nil {
+		return x.LastHeardMs
+	}
+	return 0
+}
+
+func (x *Member) GetConnected() bool {
+	if x != nil {
+		return x.Connected
+	}
+	return false
+}
+
+func (x *Member) GetYou() bool {
+	if x != nil {
+		return x.You
+	}
+	return false
+}
+
+func (x *Member) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Member) GetByName() string {
+	if x != nil {
+		return x.ByName
+	}
+	return ""
+}
+
+func (x *Member) GetSinceMs() uint64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *Member) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Member) GetLeft() bool {
+	if x != nil {
+		return x.Left
+	}
+	return false
+}
+
 type ListMembersResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
@@ -1966,7 +2426,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[30]
+	mi := &file_weft_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2438,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[30]
+	mi := &file_weft_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2451,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListMembersResponse) GetMembers() []*Member {
@@ -2013,7 +2473,7 @@ type CreateInviteRequest struct {
 
 func (x *CreateInviteRequest) Reset() {
 	*x = CreateInviteRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[31]
+	mi := &file_weft_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2485,7 @@ func (x *CreateInviteRequest) String() string {
 func (*CreateInviteRequest) ProtoMessage() {}
 
 func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[31]
+	mi := &file_weft_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2498,7 @@ func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateInviteRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CreateInviteRequest) GetTeam() string {
@@ -2080,7 +2540,7 @@ type CreateInviteResponse struct {
 
 func (x *CreateInviteResponse) Reset() {
 	*x = CreateInviteResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[32]
+	mi := &file_weft_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2552,7 @@ func (x *CreateInviteResponse) String() string {
 func (*CreateInviteResponse) ProtoMessage() {}
 
 func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[32]
+	mi := &file_weft_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2565,7 @@ func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateInviteResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateInviteResponse) GetLink() string {
@@ -2129,17 +2589,2234 @@ func (x *CreateInviteResponse) GetExpiresMs() uint64 {
 	return 0
 }
 
+type ListInvitesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInvitesRequest) Reset() {
+	*x = ListInvitesRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInvitesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInvitesRequest) ProtoMessage() {}
+
+func (x *ListInvitesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInvitesRequest.ProtoReflect.Descriptor instead.
+func (*ListInvitesRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListInvitesRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+type ListInvitesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invites       []*InviteInfo          `protobuf:"bytes,1,rep,name=invites,proto3" json:"invites,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInvitesResponse) Reset() {
+	*x = ListInvitesResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInvitesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInvitesResponse) ProtoMessage() {}
+
+func (x *ListInvitesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInvitesResponse.ProtoReflect.Descriptor instead.
+func (*ListInvitesResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListInvitesResponse) GetInvites() []*InviteInfo {
+	if x != nil {
+		return x.Invites
+	}
+	return nil
+}
+
+type RevokeInviteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Invite        string                 `protobuf:"bytes,2,opt,name=invite,proto3" json:"invite,omitempty"` // id, or the beginning of one
+	WaitMs        uint64                 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeInviteRequest) Reset() {
+	*x = RevokeInviteRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeInviteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeInviteRequest) ProtoMessage() {}
+
+func (x *RevokeInviteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeInviteRequest.ProtoReflect.Descriptor instead.
+func (*RevokeInviteRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RevokeInviteRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RevokeInviteRequest) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
+func (x *RevokeInviteRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+// ChangeResponse says what a call did to a team, and which nodes have it already. Every call that answers with it takes
+// wait_ms: how long to wait for the other nodes (0: not at all; at most 60,000).
+type ChangeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Did           string                 `protobuf:"bytes,1,opt,name=did,proto3" json:"did,omitempty"`                              // in words
+	ObjectIds     []string               `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"` // of the governance objects that say so; none: it was so already
+	Counts        bool                   `protobuf:"varint,3,opt,name=counts,proto3" json:"counts,omitempty"`                       // false: it waits for others, see waits_for
+	WaitsFor      string                 `protobuf:"bytes,4,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	Notes         []string               `protobuf:"bytes,5,rep,name=notes,proto3" json:"notes,omitempty"` // what it does not do, and what to do next
+	Follow        *Follow                `protobuf:"bytes,6,opt,name=follow,proto3" json:"follow,omitempty"`
+	Link          string                 `protobuf:"bytes,7,opt,name=link,proto3" json:"link,omitempty"` // of an open team, or one that asks for approval: with it people join or ask
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResponse) Reset() {
+	*x = ChangeResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResponse) ProtoMessage() {}
+
+func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
+func (*ChangeResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ChangeResponse) GetDid() string {
+	if x != nil {
+		return x.Did
+	}
+	return ""
+}
+
+func (x *ChangeResponse) GetObjectIds() []string {
+	if x != nil {
+		return x.ObjectIds
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetCounts() bool {
+	if x != nil {
+		return x.Counts
+	}
+	return false
+}
+
+func (x *ChangeResponse) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
+func (x *ChangeResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetFollow() *Follow {
+	if x != nil {
+		return x.Follow
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+// Follow says how far a change has got.
+type Follow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FollowedBy    uint32                 `protobuf:"varint,1,opt,name=followed_by,json=followedBy,proto3" json:"followed_by,omitempty"` // nodes of the team known to have it, this one included
+	Nodes         uint32                 `protobuf:"varint,2,opt,name=nodes,proto3" json:"nodes,omitempty"`                             // nodes of the team, this one included
+	Behind        []*NodeBehind          `protobuf:"bytes,3,rep,name=behind,proto3" json:"behind,omitempty"`                            // the others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Follow) Reset() {
+	*x = Follow{}
+	mi := &file_weft_v1_api_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Follow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Follow) ProtoMessage() {}
+
+func (x *Follow) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Follow.ProtoReflect.Descriptor instead.
+func (*Follow) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Follow) GetFollowedBy() uint32 {
+	if x != nil {
+		return x.FollowedBy
+	}
+	return 0
+}
+
+func (x *Follow) GetNodes() uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+func (x *Follow) GetBehind() []*NodeBehind {
+	if x != nil {
+		return x.Behind
+	}
+	return nil
+}
+
+type NodeBehind struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Users         []string               `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"` // names of users whose home it is
+	Connected     bool                   `protobuf:"varint,3,opt,name=connected,proto3" json:"connected,omitempty"`
+	LastHeardMs   uint64                 `protobuf:"varint,4,opt,name=last_heard_ms,json=lastHeardMs,proto3" json:"last_heard_ms,omitempty"` // 0: never since this node's start
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeBehind) Reset() {
+	*x = NodeBehind{}
+	mi := &file_weft_v1_api_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeBehind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeBehind) ProtoMessage() {}
+
+func (x *NodeBehind) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeBehind.ProtoReflect.Descriptor instead.
+func (*NodeBehind) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *NodeBehind) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *NodeBehind) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *NodeBehind) GetConnected() bool {
+	if x != nil {
+		return x.Connected
+	}
+	return false
+}
+
+func (x *NodeBehind) GetLastHeardMs() uint64 {
+	if x != nil {
+		return x.LastHeardMs
+	}
+	return 0
+}
+
+type SetRoleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`     // member, muted, reader, removed, banned
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // at most 256 bytes; everyone in the team, and the person, can read it
+	WaitMs        uint64                 `protobuf:"varint,5,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRoleRequest) Reset() {
+	*x = SetRoleRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRoleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRoleRequest) ProtoMessage() {}
+
+func (x *SetRoleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRoleRequest.ProtoReflect.Descriptor instead.
+func (*SetRoleRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *SetRoleRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *SetRoleRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SetRoleRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *SetRoleRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetRoleRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type RecutRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	WaitMs        uint64                 `protobuf:"varint,4,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecutRequest) Reset() {
+	*x = RecutRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecutRequest) ProtoMessage() {}
+
+func (x *RecutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecutRequest.ProtoReflect.Descriptor instead.
+func (*RecutRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *RecutRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RecutRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RecutRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RecutRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type LeaveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	WaitMs        uint64                 `protobuf:"varint,2,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveRequest) Reset() {
+	*x = LeaveRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveRequest) ProtoMessage() {}
+
+func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
+func (*LeaveRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *LeaveRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *LeaveRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type ListRequestsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"` // empty: of all teams
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequestsRequest) Reset() {
+	*x = ListRequestsRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequestsRequest) ProtoMessage() {}
+
+func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
+func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListRequestsRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+type TeamRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Note          string                 `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	AskedMs       uint64                 `protobuf:"varint,6,opt,name=asked_ms,json=askedMs,proto3" json:"asked_ms,omitempty"` // when this node heard of it
+	Homes         []string               `protobuf:"bytes,7,rep,name=homes,proto3" json:"homes,omitempty"`
+	ObjectId      string                 `protobuf:"bytes,8,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamRequest) Reset() {
+	*x = TeamRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamRequest) ProtoMessage() {}
+
+func (x *TeamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamRequest.ProtoReflect.Descriptor instead.
+func (*TeamRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *TeamRequest) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *TeamRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *TeamRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *TeamRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TeamRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *TeamRequest) GetAskedMs() uint64 {
+	if x != nil {
+		return x.AskedMs
+	}
+	return 0
+}
+
+func (x *TeamRequest) GetHomes() []string {
+	if x != nil {
+		return x.Homes
+	}
+	return nil
+}
+
+func (x *TeamRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+type ListRequestsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Requests      []*TeamRequest         `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequestsResponse) Reset() {
+	*x = ListRequestsResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequestsResponse) ProtoMessage() {}
+
+func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
+func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ListRequestsResponse) GetRequests() []*TeamRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+type ApproveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"` // member (default), muted or reader
+	WaitMs        uint64                 `protobuf:"varint,4,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequest) Reset() {
+	*x = ApproveRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequest) ProtoMessage() {}
+
+func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ApproveRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *ApproveRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ApproveRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ApproveRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type RejectRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	WaitMs        uint64                 `protobuf:"varint,4,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequest) Reset() {
+	*x = RejectRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequest) ProtoMessage() {}
+
+func (x *RejectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequest.ProtoReflect.Descriptor instead.
+func (*RejectRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RejectRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *RejectRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RejectRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RejectRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type ChangeCharterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	AddAdmins     []string               `protobuf:"bytes,2,rep,name=add_admins,json=addAdmins,proto3" json:"add_admins,omitempty"` // users: ids or names
+	RemoveAdmins  []string               `protobuf:"bytes,3,rep,name=remove_admins,json=removeAdmins,proto3" json:"remove_admins,omitempty"`
+	AddOwners     []string               `protobuf:"bytes,4,rep,name=add_owners,json=addOwners,proto3" json:"add_owners,omitempty"`
+	RemoveOwners  []string               `protobuf:"bytes,5,rep,name=remove_owners,json=removeOwners,proto3" json:"remove_owners,omitempty"`
+	HandoverTo    string                 `protobuf:"bytes,6,opt,name=handover_to,json=handoverTo,proto3" json:"handover_to,omitempty"` // becomes the senior owner in the caller's place
+	KeepAs        string                 `protobuf:"bytes,7,opt,name=keep_as,json=keepAs,proto3" json:"keep_as,omitempty"`             // what those who lose power stay: member (default), muted, reader, removed, banned
+	Name          string                 `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`                               // of the team; empty: as it is
+	AddRelays     []string               `protobuf:"bytes,9,rep,name=add_relays,json=addRelays,proto3" json:"add_relays,omitempty"`    // node ids
+	RemoveRelays  []string               `protobuf:"bytes,10,rep,name=remove_relays,json=removeRelays,proto3" json:"remove_relays,omitempty"`
+	WaitMs        uint64                 `protobuf:"varint,11,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeCharterRequest) Reset() {
+	*x = ChangeCharterRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeCharterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeCharterRequest) ProtoMessage() {}
+
+func (x *ChangeCharterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeCharterRequest.ProtoReflect.Descriptor instead.
+func (*ChangeCharterRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ChangeCharterRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *ChangeCharterRequest) GetAddAdmins() []string {
+	if x != nil {
+		return x.AddAdmins
+	}
+	return nil
+}
+
+func (x *ChangeCharterRequest) GetRemoveAdmins() []string {
+	if x != nil {
+		return x.RemoveAdmins
+	}
+	return nil
+}
+
+func (x *ChangeCharterRequest) GetAddOwners() []string {
+	if x != nil {
+		return x.AddOwners
+	}
+	return nil
+}
+
+func (x *ChangeCharterRequest) GetRemoveOwners() []string {
+	if x != nil {
+		return x.RemoveOwners
+	}
+	return nil
+}
+
+func (x *ChangeCharterRequest) GetHandoverTo() string {
+	if x != nil {
+		return x.HandoverTo
+	}
+	return ""
+}
+
+func (x *ChangeCharterRequest) GetKeepAs() string {
+	if x != nil {
+		return x.KeepAs
+	}
+	return ""
+}
+
+func (x *ChangeCharterRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChangeCharterRequest) GetAddRelays() []string {
+	if x != nil {
+		return x.AddRelays
+	}
+	return nil
+}
+
+func (x *ChangeCharterRequest) GetRemoveRelays() []string {
+	if x != nil {
+		return x.RemoveRelays
+	}
+	return nil
+}
+
+func (x *ChangeCharterRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type SetPolicyRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Team            string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Join            *string                `protobuf:"bytes,2,opt,name=join,proto3,oneof" json:"join,omitempty"`
+	Visibility      *string                `protobuf:"bytes,3,opt,name=visibility,proto3,oneof" json:"visibility,omitempty"`
+	KeepMs          *uint64                `protobuf:"varint,4,opt,name=keep_ms,json=keepMs,proto3,oneof" json:"keep_ms,omitempty"`
+	KeepEntries     *uint64                `protobuf:"varint,5,opt,name=keep_entries,json=keepEntries,proto3,oneof" json:"keep_entries,omitempty"`
+	KeepBytes       *uint64                `protobuf:"varint,6,opt,name=keep_bytes,json=keepBytes,proto3,oneof" json:"keep_bytes,omitempty"`
+	AuthorPerSecond *uint32                `protobuf:"varint,7,opt,name=author_per_second,json=authorPerSecond,proto3,oneof" json:"author_per_second,omitempty"`
+	AuthorBurst     *uint32                `protobuf:"varint,8,opt,name=author_burst,json=authorBurst,proto3,oneof" json:"author_burst,omitempty"`
+	TeamBytes       *uint64                `protobuf:"varint,9,opt,name=team_bytes,json=teamBytes,proto3,oneof" json:"team_bytes,omitempty"`
+	TeamEntries     *uint64                `protobuf:"varint,10,opt,name=team_entries,json=teamEntries,proto3,oneof" json:"team_entries,omitempty"`
+	Receipts        *bool                  `protobuf:"varint,11,opt,name=receipts,proto3,oneof" json:"receipts,omitempty"`
+	WaitMs          uint64                 `protobuf:"varint,12,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *SetPolicyRequest) Reset() {
+	*x = SetPolicyRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPolicyRequest) ProtoMessage() {}
+
+func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*SetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *SetPolicyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *SetPolicyRequest) GetJoin() string {
+	if x != nil && x.Join != nil {
+		return *x.Join
+	}
+	return ""
+}
+
+func (x *SetPolicyRequest) GetVisibility() string {
+	if x != nil && x.Visibility != nil {
+		return *x.Visibility
+	}
+	return ""
+}
+
+func (x *SetPolicyRequest) GetKeepMs() uint64 {
+	if x != nil && x.KeepMs != nil {
+		return *x.KeepMs
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetKeepEntries() uint64 {
+	if x != nil && x.KeepEntries != nil {
+		return *x.KeepEntries
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetKeepBytes() uint64 {
+	if x != nil && x.KeepBytes != nil {
+		return *x.KeepBytes
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetAuthorPerSecond() uint32 {
+	if x != nil && x.AuthorPerSecond != nil {
+		return *x.AuthorPerSecond
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetAuthorBurst() uint32 {
+	if x != nil && x.AuthorBurst != nil {
+		return *x.AuthorBurst
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetTeamBytes() uint64 {
+	if x != nil && x.TeamBytes != nil {
+		return *x.TeamBytes
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetTeamEntries() uint64 {
+	if x != nil && x.TeamEntries != nil {
+		return *x.TeamEntries
+	}
+	return 0
+}
+
+func (x *SetPolicyRequest) GetReceipts() bool {
+	if x != nil && x.Receipts != nil {
+		return *x.Receipts
+	}
+	return false
+}
+
+func (x *SetPolicyRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type SetNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // id, or a user with one home
+	Allowed       bool                   `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	WaitMs        uint64                 `protobuf:"varint,4,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNodeRequest) Reset() {
+	*x = SetNodeRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNodeRequest) ProtoMessage() {}
+
+func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNodeRequest.ProtoReflect.Descriptor instead.
+func (*SetNodeRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *SetNodeRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *SetNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SetNodeRequest) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *SetNodeRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type DisbandRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Successor     string                 `protobuf:"bytes,2,opt,name=successor,proto3" json:"successor,omitempty"` // id of the team that goes on in its place; empty: none
+	WaitMs        uint64                 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisbandRequest) Reset() {
+	*x = DisbandRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisbandRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisbandRequest) ProtoMessage() {}
+
+func (x *DisbandRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisbandRequest.ProtoReflect.Descriptor instead.
+func (*DisbandRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *DisbandRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *DisbandRequest) GetSuccessor() string {
+	if x != nil {
+		return x.Successor
+	}
+	return ""
+}
+
+func (x *DisbandRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type ProposalsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposalsRequest) Reset() {
+	*x = ProposalsRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposalsRequest) ProtoMessage() {}
+
+func (x *ProposalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposalsRequest.ProtoReflect.Descriptor instead.
+func (*ProposalsRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ProposalsRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+type Proposal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CharterId     string                 `protobuf:"bytes,1,opt,name=charter_id,json=charterId,proto3" json:"charter_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"` // user id of who proposed it
+	ByName        string                 `protobuf:"bytes,4,opt,name=by_name,json=byName,proto3" json:"by_name,omitempty"`
+	Words         string                 `protobuf:"bytes,5,opt,name=words,proto3" json:"words,omitempty"`     // what it changes
+	Acked         []string               `protobuf:"bytes,6,rep,name=acked,proto3" json:"acked,omitempty"`     // names of owners who agreed
+	Missing       []string               `protobuf:"bytes,7,rep,name=missing,proto3" json:"missing,omitempty"` // names of owners who have not
+	Valid         bool                   `protobuf:"varint,8,opt,name=valid,proto3" json:"valid,omitempty"`    // enough owners agreed
+	Counts        bool                   `protobuf:"varint,9,opt,name=counts,proto3" json:"counts,omitempty"`  // it is the charter that counts, or one below it
+	Mine          bool                   `protobuf:"varint,10,opt,name=mine,proto3" json:"mine,omitempty"`     // the node's user has agreed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proposal) Reset() {
+	*x = Proposal{}
+	mi := &file_weft_v1_api_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proposal) ProtoMessage() {}
+
+func (x *Proposal) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
+func (*Proposal) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Proposal) GetCharterId() string {
+	if x != nil {
+		return x.CharterId
+	}
+	return ""
+}
+
+func (x *Proposal) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Proposal) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Proposal) GetByName() string {
+	if x != nil {
+		return x.ByName
+	}
+	return ""
+}
+
+func (x *Proposal) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *Proposal) GetAcked() []string {
+	if x != nil {
+		return x.Acked
+	}
+	return nil
+}
+
+func (x *Proposal) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *Proposal) GetValid() bool {
+	if x != nil {
+		return x.Valid
+	}
+	return false
+}
+
+func (x *Proposal) GetCounts() bool {
+	if x != nil {
+		return x.Counts
+	}
+	return false
+}
+
+func (x *Proposal) GetMine() bool {
+	if x != nil {
+		return x.Mine
+	}
+	return false
+}
+
+type ProposalsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proposals     []*Proposal            `protobuf:"bytes,1,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposalsResponse) Reset() {
+	*x = ProposalsResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposalsResponse) ProtoMessage() {}
+
+func (x *ProposalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposalsResponse.ProtoReflect.Descriptor instead.
+func (*ProposalsResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ProposalsResponse) GetProposals() []*Proposal {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+type AcknowledgeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Charter       string                 `protobuf:"bytes,2,opt,name=charter,proto3" json:"charter,omitempty"` // id, or the beginning of one; empty: the only one that waits
+	WaitMs        uint64                 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcknowledgeRequest) Reset() {
+	*x = AcknowledgeRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcknowledgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcknowledgeRequest) ProtoMessage() {}
+
+func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
+func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *AcknowledgeRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *AcknowledgeRequest) GetCharter() string {
+	if x != nil {
+		return x.Charter
+	}
+	return ""
+}
+
+func (x *AcknowledgeRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type LogRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`  // 0: 100; at most 1,000
+	Before        string                 `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"` // object id: only what stands before it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogRequest) Reset() {
+	*x = LogRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogRequest) ProtoMessage() {}
+
+func (x *LogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
+func (*LogRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *LogRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *LogRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *LogRequest) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+// LogEvent is one thing that was done to a team.
+type LogEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      string                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`     // charter, ack, set, node, board, invite, uninvite, admit, request, present, floor, fork
+	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"` // user id
+	AuthorName    string                 `protobuf:"bytes,4,opt,name=author_name,json=authorName,proto3" json:"author_name,omitempty"`
+	Words         string                 `protobuf:"bytes,5,opt,name=words,proto3" json:"words,omitempty"`
+	Status        string                 `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"` // counts, pending, void
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"` // why it does not count
+	Rule          string                 `protobuf:"bytes,8,opt,name=rule,proto3" json:"rule,omitempty"`
+	HeardMs       uint64                 `protobuf:"varint,9,opt,name=heard_ms,json=heardMs,proto3" json:"heard_ms,omitempty"` // when this node heard of it
+	NodeId        string                 `protobuf:"bytes,10,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`    // node that recorded it first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEvent) Reset() {
+	*x = LogEvent{}
+	mi := &file_weft_v1_api_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEvent) ProtoMessage() {}
+
+func (x *LogEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEvent.ProtoReflect.Descriptor instead.
+func (*LogEvent) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *LogEvent) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+func (x *LogEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LogEvent) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *LogEvent) GetAuthorName() string {
+	if x != nil {
+		return x.AuthorName
+	}
+	return ""
+}
+
+func (x *LogEvent) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *LogEvent) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *LogEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *LogEvent) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *LogEvent) GetHeardMs() uint64 {
+	if x != nil {
+		return x.HeardMs
+	}
+	return 0
+}
+
+func (x *LogEvent) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+type LogResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*LogEvent            `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"` // newest first
+	Before        string                 `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"` // for the next page; empty: this was the last
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogResponse) Reset() {
+	*x = LogResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogResponse) ProtoMessage() {}
+
+func (x *LogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
+func (*LogResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *LogResponse) GetEvents() []*LogEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *LogResponse) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+type WhyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRequest) Reset() {
+	*x = WhyRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRequest) ProtoMessage() {}
+
+func (x *WhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
+func (*WhyRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *WhyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+type WhyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	Words         string                 `protobuf:"bytes,4,opt,name=words,proto3" json:"words,omitempty"`     // in a sentence
+	Because       []*LogEvent            `protobuf:"bytes,5,rep,name=because,proto3" json:"because,omitempty"` // the records behind it, the deciding one first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyResponse) Reset() {
+	*x = WhyResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyResponse) ProtoMessage() {}
+
+func (x *WhyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
+func (*WhyResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *WhyResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetBecause() []*LogEvent {
+	if x != nil {
+		return x.Because
+	}
+	return nil
+}
+
+type FollowersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	ObjectIds     []string               `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"` // from a ChangeResponse; empty: everything that this node holds
+	WaitMs        uint64                 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`         // until every node has it, at most so long
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowersRequest) Reset() {
+	*x = FollowersRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowersRequest) ProtoMessage() {}
+
+func (x *FollowersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowersRequest.ProtoReflect.Descriptor instead.
+func (*FollowersRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *FollowersRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *FollowersRequest) GetObjectIds() []string {
+	if x != nil {
+		return x.ObjectIds
+	}
+	return nil
+}
+
+func (x *FollowersRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type FollowersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Follow        *Follow                `protobuf:"bytes,1,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowersResponse) Reset() {
+	*x = FollowersResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowersResponse) ProtoMessage() {}
+
+func (x *FollowersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowersResponse.ProtoReflect.Descriptor instead.
+func (*FollowersResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *FollowersResponse) GetFollow() *Follow {
+	if x != nil {
+		return x.Follow
+	}
+	return nil
+}
+
+type ListDroppedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"` // empty: of all teams
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDroppedRequest) Reset() {
+	*x = ListDroppedRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDroppedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDroppedRequest) ProtoMessage() {}
+
+func (x *ListDroppedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDroppedRequest.ProtoReflect.Descriptor instead.
+func (*ListDroppedRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ListDroppedRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+type ListDroppedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Acts          []*DroppedAct          `protobuf:"bytes,1,rep,name=acts,proto3" json:"acts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDroppedResponse) Reset() {
+	*x = ListDroppedResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDroppedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDroppedResponse) ProtoMessage() {}
+
+func (x *ListDroppedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDroppedResponse.ProtoReflect.Descriptor instead.
+func (*ListDroppedResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ListDroppedResponse) GetActs() []*DroppedAct {
+	if x != nil {
+		return x.Acts
+	}
+	return nil
+}
+
+type DroppedAct struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	Event         *LogEvent              `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
+	Reissuable    bool                   `protobuf:"varint,4,opt,name=reissuable,proto3" json:"reissuable,omitempty"` // Reissue can do it again; otherwise the person has to
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DroppedAct) Reset() {
+	*x = DroppedAct{}
+	mi := &file_weft_v1_api_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DroppedAct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DroppedAct) ProtoMessage() {}
+
+func (x *DroppedAct) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DroppedAct.ProtoReflect.Descriptor instead.
+func (*DroppedAct) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *DroppedAct) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *DroppedAct) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *DroppedAct) GetEvent() *LogEvent {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *DroppedAct) GetReissuable() bool {
+	if x != nil {
+		return x.Reissuable
+	}
+	return false
+}
+
+type ReissueRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	ObjectIds     []string               `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"` // empty: all that can be
+	WaitMs        uint64                 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReissueRequest) Reset() {
+	*x = ReissueRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReissueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReissueRequest) ProtoMessage() {}
+
+func (x *ReissueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReissueRequest.ProtoReflect.Descriptor instead.
+func (*ReissueRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ReissueRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *ReissueRequest) GetObjectIds() []string {
+	if x != nil {
+		return x.ObjectIds
+	}
+	return nil
+}
+
+func (x *ReissueRequest) GetWaitMs() uint64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
 type JoinTeamRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Link          string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
 	TimeoutMs     uint64                 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // 0: 20,000
+	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`                             // to a team that asks for approval: who this is; at most 512 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinTeamRequest) Reset() {
 	*x = JoinTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[33]
+	mi := &file_weft_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +4828,7 @@ func (x *JoinTeamRequest) String() string {
 func (*JoinTeamRequest) ProtoMessage() {}
 
 func (x *JoinTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[33]
+	mi := &file_weft_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +4841,7 @@ func (x *JoinTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTeamRequest.ProtoReflect.Descriptor instead.
 func (*JoinTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *JoinTeamRequest) GetLink() string {
@@ -2181,6 +4858,13 @@ func (x *JoinTeamRequest) GetTimeoutMs() uint64 {
 	return 0
 }
 
+func (x *JoinTeamRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 type JoinTeamResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
@@ -2188,13 +4872,14 @@ type JoinTeamResponse struct {
 	AlreadyMember bool                   `protobuf:"varint,3,opt,name=already_member,json=alreadyMember,proto3" json:"already_member,omitempty"`
 	Entries       uint64                 `protobuf:"varint,4,opt,name=entries,proto3" json:"entries,omitempty"` // here when the call returned
 	Role          string                 `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
+	Asked         bool                   `protobuf:"varint,6,opt,name=asked,proto3" json:"asked,omitempty"` // the request is with the team: somebody of it has to approve
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinTeamResponse) Reset() {
 	*x = JoinTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[34]
+	mi := &file_weft_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +4891,7 @@ func (x *JoinTeamResponse) String() string {
 func (*JoinTeamResponse) ProtoMessage() {}
 
 func (x *JoinTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[34]
+	mi := &file_weft_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +4904,7 @@ func (x *JoinTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTeamResponse.ProtoReflect.Descriptor instead.
 func (*JoinTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *JoinTeamResponse) GetTeamId() string {
@@ -2257,6 +4942,13 @@ func (x *JoinTeamResponse) GetRole() string {
 	return ""
 }
 
+func (x *JoinTeamResponse) GetAsked() bool {
+	if x != nil {
+		return x.Asked
+	}
+	return false
+}
+
 type Board struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	BoardId       string                 `protobuf:"bytes,1,opt,name=board_id,json=boardId,proto3" json:"board_id,omitempty"`
@@ -2273,7 +4965,7 @@ type Board struct {
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_weft_v1_api_proto_msgTypes[35]
+	mi := &file_weft_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2285,7 +4977,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[35]
+	mi := &file_weft_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2298,7 +4990,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Board) GetBoardId() string {
@@ -2367,7 +5059,7 @@ type CreateBoardRequest struct {
 
 func (x *CreateBoardRequest) Reset() {
 	*x = CreateBoardRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[36]
+	mi := &file_weft_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2379,7 +5071,7 @@ func (x *CreateBoardRequest) String() string {
 func (*CreateBoardRequest) ProtoMessage() {}
 
 func (x *CreateBoardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[36]
+	mi := &file_weft_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2392,7 +5084,7 @@ func (x *CreateBoardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBoardRequest.ProtoReflect.Descriptor instead.
 func (*CreateBoardRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *CreateBoardRequest) GetTeam() string {
@@ -2418,7 +5110,7 @@ type CreateBoardResponse struct {
 
 func (x *CreateBoardResponse) Reset() {
 	*x = CreateBoardResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[37]
+	mi := &file_weft_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +5122,7 @@ func (x *CreateBoardResponse) String() string {
 func (*CreateBoardResponse) ProtoMessage() {}
 
 func (x *CreateBoardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[37]
+	mi := &file_weft_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +5135,7 @@ func (x *CreateBoardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBoardResponse.ProtoReflect.Descriptor instead.
 func (*CreateBoardResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *CreateBoardResponse) GetBoardId() string {
@@ -2463,7 +5155,7 @@ type ListBoardsRequest struct {
 
 func (x *ListBoardsRequest) Reset() {
 	*x = ListBoardsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[38]
+	mi := &file_weft_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +5167,7 @@ func (x *ListBoardsRequest) String() string {
 func (*ListBoardsRequest) ProtoMessage() {}
 
 func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[38]
+	mi := &file_weft_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2488,7 +5180,7 @@ func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsRequest.ProtoReflect.Descriptor instead.
 func (*ListBoardsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListBoardsRequest) GetTeam() string {
@@ -2514,7 +5206,7 @@ type ListBoardsResponse struct {
 
 func (x *ListBoardsResponse) Reset() {
 	*x = ListBoardsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[39]
+	mi := &file_weft_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2526,7 +5218,7 @@ func (x *ListBoardsResponse) String() string {
 func (*ListBoardsResponse) ProtoMessage() {}
 
 func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[39]
+	mi := &file_weft_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +5231,7 @@ func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsResponse.ProtoReflect.Descriptor instead.
 func (*ListBoardsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListBoardsResponse) GetBoards() []*Board {
@@ -2564,6 +5256,7 @@ type Entry struct {
 	ReplyTo     string                 `protobuf:"bytes,11,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"` // entry id
 	Own         bool                   `protobuf:"varint,12,opt,name=own,proto3" json:"own,omitempty"`                       // by the node's user
 	Read        bool                   `protobuf:"varint,13,opt,name=read,proto3" json:"read,omitempty"`                     // covered by the user's mark
+	Void        string                 `protobuf:"bytes,14,opt,name=void,proto3" json:"void,omitempty"`                      // of History with include_void: why the entry does not count
 	// The signed form (ENTRY_VIEW_SIGNED); the fields above, but for entry_id and author_name, stay empty.
 	Header        []byte `protobuf:"bytes,20,opt,name=header,proto3" json:"header,omitempty"`
 	Signature     []byte `protobuf:"bytes,21,opt,name=signature,proto3" json:"signature,omitempty"`
@@ -2574,7 +5267,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_weft_v1_api_proto_msgTypes[40]
+	mi := &file_weft_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2586,7 +5279,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[40]
+	mi := &file_weft_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2599,7 +5292,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Entry) GetEntryId() string {
@@ -2693,6 +5386,13 @@ func (x *Entry) GetRead() bool {
 	return false
 }
 
+func (x *Entry) GetVoid() string {
+	if x != nil {
+		return x.Void
+	}
+	return ""
+}
+
 func (x *Entry) GetHeader() []byte {
 	if x != nil {
 		return x.Header
@@ -2727,7 +5427,7 @@ type NewPost struct {
 
 func (x *NewPost) Reset() {
 	*x = NewPost{}
-	mi := &file_weft_v1_api_proto_msgTypes[41]
+	mi := &file_weft_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +5439,7 @@ func (x *NewPost) String() string {
 func (*NewPost) ProtoMessage() {}
 
 func (x *NewPost) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[41]
+	mi := &file_weft_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +5452,7 @@ func (x *NewPost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewPost.ProtoReflect.Descriptor instead.
 func (*NewPost) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *NewPost) GetText() string {
@@ -2797,7 +5497,7 @@ type PostRequest struct {
 
 func (x *PostRequest) Reset() {
 	*x = PostRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[42]
+	mi := &file_weft_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2809,7 +5509,7 @@ func (x *PostRequest) String() string {
 func (*PostRequest) ProtoMessage() {}
 
 func (x *PostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[42]
+	mi := &file_weft_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2822,7 +5522,7 @@ func (x *PostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostRequest.ProtoReflect.Descriptor instead.
 func (*PostRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *PostRequest) GetTeam() string {
@@ -2886,7 +5586,7 @@ type PostResult struct {
 
 func (x *PostResult) Reset() {
 	*x = PostResult{}
-	mi := &file_weft_v1_api_proto_msgTypes[43]
+	mi := &file_weft_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2898,7 +5598,7 @@ func (x *PostResult) String() string {
 func (*PostResult) ProtoMessage() {}
 
 func (x *PostResult) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[43]
+	mi := &file_weft_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2911,7 +5611,7 @@ func (x *PostResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostResult.ProtoReflect.Descriptor instead.
 func (*PostResult) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PostResult) GetEntryId() string {
@@ -2987,7 +5687,7 @@ type PostResponse struct {
 
 func (x *PostResponse) Reset() {
 	*x = PostResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[44]
+	mi := &file_weft_v1_api_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2999,7 +5699,7 @@ func (x *PostResponse) String() string {
 func (*PostResponse) ProtoMessage() {}
 
 func (x *PostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[44]
+	mi := &file_weft_v1_api_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3012,7 +5712,7 @@ func (x *PostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostResponse.ProtoReflect.Descriptor instead.
 func (*PostResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *PostResponse) GetResults() []*PostResult {
@@ -3040,7 +5740,7 @@ type PostSignedRequest struct {
 
 func (x *PostSignedRequest) Reset() {
 	*x = PostSignedRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[45]
+	mi := &file_weft_v1_api_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +5752,7 @@ func (x *PostSignedRequest) String() string {
 func (*PostSignedRequest) ProtoMessage() {}
 
 func (x *PostSignedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[45]
+	mi := &file_weft_v1_api_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +5765,7 @@ func (x *PostSignedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostSignedRequest.ProtoReflect.Descriptor instead.
 func (*PostSignedRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *PostSignedRequest) GetHeader() []byte {
@@ -3099,7 +5799,7 @@ type PostSignedResponse struct {
 
 func (x *PostSignedResponse) Reset() {
 	*x = PostSignedResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[46]
+	mi := &file_weft_v1_api_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3111,7 +5811,7 @@ func (x *PostSignedResponse) String() string {
 func (*PostSignedResponse) ProtoMessage() {}
 
 func (x *PostSignedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[46]
+	mi := &file_weft_v1_api_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3124,7 +5824,7 @@ func (x *PostSignedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostSignedResponse.ProtoReflect.Descriptor instead.
 func (*PostSignedResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PostSignedResponse) GetResult() *PostResult {
@@ -3153,7 +5853,7 @@ type WatchPostRequest struct {
 
 func (x *WatchPostRequest) Reset() {
 	*x = WatchPostRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[47]
+	mi := &file_weft_v1_api_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3165,7 +5865,7 @@ func (x *WatchPostRequest) String() string {
 func (*WatchPostRequest) ProtoMessage() {}
 
 func (x *WatchPostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[47]
+	mi := &file_weft_v1_api_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3178,7 +5878,7 @@ func (x *WatchPostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPostRequest.ProtoReflect.Descriptor instead.
 func (*WatchPostRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *WatchPostRequest) GetTeam() string {
@@ -3218,7 +5918,7 @@ type WatchPostResponse struct {
 
 func (x *WatchPostResponse) Reset() {
 	*x = WatchPostResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[48]
+	mi := &file_weft_v1_api_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3230,7 +5930,7 @@ func (x *WatchPostResponse) String() string {
 func (*WatchPostResponse) ProtoMessage() {}
 
 func (x *WatchPostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[48]
+	mi := &file_weft_v1_api_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3243,7 +5943,7 @@ func (x *WatchPostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPostResponse.ProtoReflect.Descriptor instead.
 func (*WatchPostResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *WatchPostResponse) GetResult() *PostResult {
@@ -3263,13 +5963,14 @@ type HistoryRequest struct {
 	AtLeast       string                 `protobuf:"bytes,6,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`        // vector token: wait until this is held, DEADLINE otherwise
 	TimeoutMs     uint64                 `protobuf:"varint,7,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // for at_least; 0: 5,000
 	View          EntryView              `protobuf:"varint,8,opt,name=view,proto3,enum=weft.v1.EntryView" json:"view,omitempty"`
+	IncludeVoid   bool                   `protobuf:"varint,9,opt,name=include_void,json=includeVoid,proto3" json:"include_void,omitempty"` // for owners and admins: entries that do not count, such as those sent after a removal, too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[49]
+	mi := &file_weft_v1_api_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +5982,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[49]
+	mi := &file_weft_v1_api_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +5995,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *HistoryRequest) GetTeam() string {
@@ -3353,6 +6054,13 @@ func (x *HistoryRequest) GetView() EntryView {
 	return EntryView_ENTRY_VIEW_UNSPECIFIED
 }
 
+func (x *HistoryRequest) GetIncludeVoid() bool {
+	if x != nil {
+		return x.IncludeVoid
+	}
+	return false
+}
+
 type HistoryResponse struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Entries           []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"` // oldest first
@@ -3368,7 +6076,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[50]
+	mi := &file_weft_v1_api_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3380,7 +6088,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[50]
+	mi := &file_weft_v1_api_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3393,7 +6101,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *HistoryResponse) GetEntries() []*Entry {
@@ -3457,7 +6165,7 @@ type UnreadRequest struct {
 
 func (x *UnreadRequest) Reset() {
 	*x = UnreadRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[51]
+	mi := &file_weft_v1_api_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3469,7 +6177,7 @@ func (x *UnreadRequest) String() string {
 func (*UnreadRequest) ProtoMessage() {}
 
 func (x *UnreadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[51]
+	mi := &file_weft_v1_api_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3482,7 +6190,7 @@ func (x *UnreadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadRequest.ProtoReflect.Descriptor instead.
 func (*UnreadRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *UnreadRequest) GetTeam() string {
@@ -3526,7 +6234,7 @@ type UnreadBoard struct {
 
 func (x *UnreadBoard) Reset() {
 	*x = UnreadBoard{}
-	mi := &file_weft_v1_api_proto_msgTypes[52]
+	mi := &file_weft_v1_api_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3538,7 +6246,7 @@ func (x *UnreadBoard) String() string {
 func (*UnreadBoard) ProtoMessage() {}
 
 func (x *UnreadBoard) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[52]
+	mi := &file_weft_v1_api_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3551,7 +6259,7 @@ func (x *UnreadBoard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadBoard.ProtoReflect.Descriptor instead.
 func (*UnreadBoard) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *UnreadBoard) GetTeamId() string {
@@ -3598,7 +6306,7 @@ type UnreadResponse struct {
 
 func (x *UnreadResponse) Reset() {
 	*x = UnreadResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[53]
+	mi := &file_weft_v1_api_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +6318,7 @@ func (x *UnreadResponse) String() string {
 func (*UnreadResponse) ProtoMessage() {}
 
 func (x *UnreadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[53]
+	mi := &file_weft_v1_api_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +6331,7 @@ func (x *UnreadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadResponse.ProtoReflect.Descriptor instead.
 func (*UnreadResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *UnreadResponse) GetBoards() []*UnreadBoard {
@@ -3646,7 +6354,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[54]
+	mi := &file_weft_v1_api_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3658,7 +6366,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[54]
+	mi := &file_weft_v1_api_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3671,7 +6379,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *MarkReadRequest) GetTeam() string {
@@ -3718,7 +6426,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[55]
+	mi := &file_weft_v1_api_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +6438,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[55]
+	mi := &file_weft_v1_api_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +6451,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *MarkReadResponse) GetUnread() uint64 {
@@ -3766,7 +6474,7 @@ type SyncRequest struct {
 
 func (x *SyncRequest) Reset() {
 	*x = SyncRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[56]
+	mi := &file_weft_v1_api_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +6486,7 @@ func (x *SyncRequest) String() string {
 func (*SyncRequest) ProtoMessage() {}
 
 func (x *SyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[56]
+	mi := &file_weft_v1_api_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +6499,7 @@ func (x *SyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncRequest.ProtoReflect.Descriptor instead.
 func (*SyncRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *SyncRequest) GetCursor() string {
@@ -3841,7 +6549,7 @@ type SyncResponse struct {
 
 func (x *SyncResponse) Reset() {
 	*x = SyncResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[57]
+	mi := &file_weft_v1_api_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3853,7 +6561,7 @@ func (x *SyncResponse) String() string {
 func (*SyncResponse) ProtoMessage() {}
 
 func (x *SyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[57]
+	mi := &file_weft_v1_api_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +6574,7 @@ func (x *SyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncResponse.ProtoReflect.Descriptor instead.
 func (*SyncResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *SyncResponse) GetEvents() []*SyncEvent {
@@ -3907,7 +6615,7 @@ type SyncEvent struct {
 
 func (x *SyncEvent) Reset() {
 	*x = SyncEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[58]
+	mi := &file_weft_v1_api_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3919,7 +6627,7 @@ func (x *SyncEvent) String() string {
 func (*SyncEvent) ProtoMessage() {}
 
 func (x *SyncEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[58]
+	mi := &file_weft_v1_api_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3932,7 +6640,7 @@ func (x *SyncEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncEvent.ProtoReflect.Descriptor instead.
 func (*SyncEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *SyncEvent) GetEvent() isSyncEvent_Event {
@@ -4049,7 +6757,7 @@ type EntryShown struct {
 
 func (x *EntryShown) Reset() {
 	*x = EntryShown{}
-	mi := &file_weft_v1_api_proto_msgTypes[59]
+	mi := &file_weft_v1_api_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4061,7 +6769,7 @@ func (x *EntryShown) String() string {
 func (*EntryShown) ProtoMessage() {}
 
 func (x *EntryShown) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[59]
+	mi := &file_weft_v1_api_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4074,7 +6782,7 @@ func (x *EntryShown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryShown.ProtoReflect.Descriptor instead.
 func (*EntryShown) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *EntryShown) GetTeamId() string {
@@ -4124,7 +6832,7 @@ type EntryHidden struct {
 
 func (x *EntryHidden) Reset() {
 	*x = EntryHidden{}
-	mi := &file_weft_v1_api_proto_msgTypes[60]
+	mi := &file_weft_v1_api_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4136,7 +6844,7 @@ func (x *EntryHidden) String() string {
 func (*EntryHidden) ProtoMessage() {}
 
 func (x *EntryHidden) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[60]
+	mi := &file_weft_v1_api_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4149,7 +6857,7 @@ func (x *EntryHidden) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryHidden.ProtoReflect.Descriptor instead.
 func (*EntryHidden) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *EntryHidden) GetTeamId() string {
@@ -4191,7 +6899,7 @@ type MarkMoved struct {
 
 func (x *MarkMoved) Reset() {
 	*x = MarkMoved{}
-	mi := &file_weft_v1_api_proto_msgTypes[61]
+	mi := &file_weft_v1_api_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4203,7 +6911,7 @@ func (x *MarkMoved) String() string {
 func (*MarkMoved) ProtoMessage() {}
 
 func (x *MarkMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[61]
+	mi := &file_weft_v1_api_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4216,7 +6924,7 @@ func (x *MarkMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkMoved.ProtoReflect.Descriptor instead.
 func (*MarkMoved) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *MarkMoved) GetTeamId() string {
@@ -4250,7 +6958,7 @@ type BoardChanged struct {
 
 func (x *BoardChanged) Reset() {
 	*x = BoardChanged{}
-	mi := &file_weft_v1_api_proto_msgTypes[62]
+	mi := &file_weft_v1_api_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4262,7 +6970,7 @@ func (x *BoardChanged) String() string {
 func (*BoardChanged) ProtoMessage() {}
 
 func (x *BoardChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[62]
+	mi := &file_weft_v1_api_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4275,7 +6983,7 @@ func (x *BoardChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardChanged.ProtoReflect.Descriptor instead.
 func (*BoardChanged) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *BoardChanged) GetBoard() *Board {
@@ -4296,13 +7004,15 @@ type TeamChanged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Team          *Team                  `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
 	Gone          bool                   `protobuf:"varint,2,opt,name=gone,proto3" json:"gone,omitempty"`
+	RoleBefore    string                 `protobuf:"bytes,3,opt,name=role_before,json=roleBefore,proto3" json:"role_before,omitempty"`    // where this stream has shown another role of the node's user
+	StateBefore   string                 `protobuf:"bytes,4,opt,name=state_before,json=stateBefore,proto3" json:"state_before,omitempty"` // or another state
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TeamChanged) Reset() {
 	*x = TeamChanged{}
-	mi := &file_weft_v1_api_proto_msgTypes[63]
+	mi := &file_weft_v1_api_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4314,7 +7024,7 @@ func (x *TeamChanged) String() string {
 func (*TeamChanged) ProtoMessage() {}
 
 func (x *TeamChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[63]
+	mi := &file_weft_v1_api_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4327,7 +7037,7 @@ func (x *TeamChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamChanged.ProtoReflect.Descriptor instead.
 func (*TeamChanged) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *TeamChanged) GetTeam() *Team {
@@ -4344,6 +7054,20 @@ func (x *TeamChanged) GetGone() bool {
 	return false
 }
 
+func (x *TeamChanged) GetRoleBefore() string {
+	if x != nil {
+		return x.RoleBefore
+	}
+	return ""
+}
+
+func (x *TeamChanged) GetStateBefore() string {
+	if x != nil {
+		return x.StateBefore
+	}
+	return ""
+}
+
 type FloorMoved struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
@@ -4355,7 +7079,7 @@ type FloorMoved struct {
 
 func (x *FloorMoved) Reset() {
 	*x = FloorMoved{}
-	mi := &file_weft_v1_api_proto_msgTypes[64]
+	mi := &file_weft_v1_api_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +7091,7 @@ func (x *FloorMoved) String() string {
 func (*FloorMoved) ProtoMessage() {}
 
 func (x *FloorMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[64]
+	mi := &file_weft_v1_api_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +7104,7 @@ func (x *FloorMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FloorMoved.ProtoReflect.Descriptor instead.
 func (*FloorMoved) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *FloorMoved) GetTeamId() string {
@@ -4413,7 +7137,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[65]
+	mi := &file_weft_v1_api_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4425,7 +7149,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[65]
+	mi := &file_weft_v1_api_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4438,7 +7162,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *AckRequest) GetCursor() string {
@@ -4456,7 +7180,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[66]
+	mi := &file_weft_v1_api_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4468,7 +7192,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[66]
+	mi := &file_weft_v1_api_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4481,14 +7205,14 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{101}
 }
 
 var File_weft_v1_api_proto protoreflect.FileDescriptor
 
 const file_weft_v1_api_proto_rawDesc = "" +
 	"\n" +
-	"\x11weft/v1/api.proto\x12\aweft.v1\"\xc5\x01\n" +
+	"\x11weft/v1/api.proto\x12\aweft.v1\"\xf6\x01\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
@@ -4496,8 +7220,10 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"server_hlc\x18\x04 \x01(\x04R\tserverHlc\x12\x16\n" +
 	"\x06cursor\x18\x05 \x01(\tR\x06cursor\x12-\n" +
-	"\aresults\x18\x06 \x03(\v2\x13.weft.v1.PostResultR\aresults\"\x10\n" +
-	"\x0eGetInfoRequest\"\xb6\x03\n" +
+	"\aresults\x18\x06 \x03(\v2\x13.weft.v1.PostResultR\aresults\x12\x12\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\x12\x1b\n" +
+	"\tobject_id\x18\b \x01(\tR\bobjectId\"\x10\n" +
+	"\x0eGetInfoRequest\"\xde\x03\n" +
 	"\x0fGetInfoResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x12\n" +
@@ -4515,7 +7241,14 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bstore_id\x18\r \x01(\tR\astoreId\x12!\n" +
 	"\fstorage_full\x18\x0e \x01(\bR\vstorageFull\x12\x1b\n" +
 	"\tuptime_ms\x18\x0f \x01(\x04R\buptimeMs\x12!\n" +
-	"\fapi_features\x18\x10 \x03(\tR\vapiFeatures\"\x12\n" +
+	"\fapi_features\x18\x10 \x03(\tR\vapiFeatures\x12&\n" +
+	"\x06alarms\x18\x11 \x03(\v2\x0e.weft.v1.AlarmR\x06alarms\"v\n" +
+	"\x05Alarm\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05words\x18\x04 \x01(\tR\x05words\x12\x16\n" +
+	"\x06advice\x18\x05 \x01(\tR\x06advice\"\x12\n" +
 	"\x10ListPeersRequest\"\xb5\x02\n" +
 	"\x04Peer\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1c\n" +
@@ -4589,11 +7322,12 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\aentries\x18\x02 \x01(\x04R\aentries\"?\n" +
 	"\x11CreateTeamRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06admins\x18\x02 \x03(\tR\x06admins\"W\n" +
+	"\x06admins\x18\x02 \x03(\tR\x06admins\"s\n" +
 	"\x12CreateTeamResponse\x12\x17\n" +
 	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12(\n" +
-	"\x10general_board_id\x18\x02 \x01(\tR\x0egeneralBoardId\"\x12\n" +
-	"\x10ListTeamsRequest\"\xa5\x01\n" +
+	"\x10general_board_id\x18\x02 \x01(\tR\x0egeneralBoardId\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\x12\n" +
+	"\x10ListTeamsRequest\"\xfa\x02\n" +
 	"\x04Team\x12\x17\n" +
 	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4601,11 +7335,19 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\amembers\x18\x04 \x01(\rR\amembers\x12\x16\n" +
 	"\x06boards\x18\x05 \x01(\rR\x06boards\x12\x14\n" +
 	"\x05nodes\x18\x06 \x01(\rR\x05nodes\x12\x14\n" +
-	"\x05state\x18\a \x01(\tR\x05state\"8\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x19\n" +
+	"\bstate_by\x18\b \x01(\tR\astateBy\x12\"\n" +
+	"\rstate_by_name\x18\t \x01(\tR\vstateByName\x12\x19\n" +
+	"\bstate_ms\x18\n" +
+	" \x01(\x04R\astateMs\x12!\n" +
+	"\fstate_reason\x18\v \x01(\tR\vstateReason\x12\x1c\n" +
+	"\tsuccessor\x18\f \x01(\tR\tsuccessor\x12\x1b\n" +
+	"\tobject_id\x18\r \x01(\tR\bobjectId\x12\x1b\n" +
+	"\tjoin_mode\x18\x0e \x01(\tR\bjoinMode\"8\n" +
 	"\x11ListTeamsResponse\x12#\n" +
 	"\x05teams\x18\x01 \x03(\v2\r.weft.v1.TeamR\x05teams\"$\n" +
 	"\x0eGetTeamRequest\x12\x12\n" +
-	"\x04team\x18\x01 \x01(\tR\x04team\"\xf3\x01\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\"\xf5\x03\n" +
 	"\x0fGetTeamResponse\x12!\n" +
 	"\x04team\x18\x01 \x01(\v2\r.weft.v1.TeamR\x04team\x12\x16\n" +
 	"\x06owners\x18\x02 \x03(\tR\x06owners\x12\x16\n" +
@@ -4613,7 +7355,34 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bnode_ids\x18\x04 \x03(\tR\anodeIds\x12&\n" +
 	"\x06boards\x18\x05 \x03(\v2\x0e.weft.v1.BoardR\x06boards\x12-\n" +
 	"\ainvites\x18\x06 \x03(\v2\x13.weft.v1.InviteInfoR\ainvites\x12\x1b\n" +
-	"\tjoin_mode\x18\a \x01(\tR\bjoinMode\"\xa2\x01\n" +
+	"\tjoin_mode\x18\a \x01(\tR\bjoinMode\x12'\n" +
+	"\x06policy\x18\b \x01(\v2\x0f.weft.v1.PolicyR\x06policy\x12\x1d\n" +
+	"\n" +
+	"charter_id\x18\t \x01(\tR\tcharterId\x12'\n" +
+	"\x0fcharter_version\x18\n" +
+	" \x01(\x04R\x0echarterVersion\x12!\n" +
+	"\fdenied_nodes\x18\v \x03(\tR\vdeniedNodes\x12\x1a\n" +
+	"\brequests\x18\f \x01(\rR\brequests\x12\x1c\n" +
+	"\tproposals\x18\r \x01(\rR\tproposals\x12\x1a\n" +
+	"\bwarnings\x18\x0e \x03(\tR\bwarnings\x12\x16\n" +
+	"\x06relays\x18\x0f \x03(\tR\x06relays\"\xe2\x02\n" +
+	"\x06Policy\x12\x12\n" +
+	"\x04join\x18\x01 \x01(\tR\x04join\x12\x1e\n" +
+	"\n" +
+	"visibility\x18\x02 \x01(\tR\n" +
+	"visibility\x12\x17\n" +
+	"\akeep_ms\x18\x03 \x01(\x04R\x06keepMs\x12!\n" +
+	"\fkeep_entries\x18\x04 \x01(\x04R\vkeepEntries\x12\x1d\n" +
+	"\n" +
+	"keep_bytes\x18\x05 \x01(\x04R\tkeepBytes\x12*\n" +
+	"\x11author_per_second\x18\x06 \x01(\rR\x0fauthorPerSecond\x12!\n" +
+	"\fauthor_burst\x18\a \x01(\rR\vauthorBurst\x12\x1d\n" +
+	"\n" +
+	"team_bytes\x18\b \x01(\x04R\tteamBytes\x12!\n" +
+	"\fteam_entries\x18\t \x01(\x04R\vteamEntries\x12\x1a\n" +
+	"\breceipts\x18\n" +
+	" \x01(\bR\breceipts\x12\x1c\n" +
+	"\tadmitters\x18\v \x03(\tR\tadmitters\"\xef\x01\n" +
 	"\n" +
 	"InviteInfo\x12\x1b\n" +
 	"\tinvite_id\x18\x01 \x01(\tR\binviteId\x12\x12\n" +
@@ -4622,14 +7391,29 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x05quota\x18\x04 \x01(\rR\x05quota\x12\x12\n" +
 	"\x04used\x18\x05 \x01(\rR\x04used\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x06 \x01(\x04R\texpiresMs\"(\n" +
+	"expires_ms\x18\x06 \x01(\x04R\texpiresMs\x12\x16\n" +
+	"\x06author\x18\a \x01(\tR\x06author\x12\x1f\n" +
+	"\vauthor_name\x18\b \x01(\tR\n" +
+	"authorName\x12\x12\n" +
+	"\x04open\x18\t \x01(\bR\x04open\"K\n" +
 	"\x12ListMembersRequest\x12\x12\n" +
-	"\x04team\x18\x01 \x01(\tR\x04team\"_\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12!\n" +
+	"\fwith_removed\x18\x02 \x01(\bR\vwithRemoved\"\xbd\x02\n" +
 	"\x06Member\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12\x14\n" +
-	"\x05homes\x18\x04 \x03(\tR\x05homes\"@\n" +
+	"\x05homes\x18\x04 \x03(\tR\x05homes\x12\x18\n" +
+	"\adevices\x18\x05 \x03(\tR\adevices\x12\"\n" +
+	"\rlast_heard_ms\x18\x06 \x01(\x04R\vlastHeardMs\x12\x1c\n" +
+	"\tconnected\x18\a \x01(\bR\tconnected\x12\x10\n" +
+	"\x03you\x18\b \x01(\bR\x03you\x12\x0e\n" +
+	"\x02by\x18\t \x01(\tR\x02by\x12\x17\n" +
+	"\aby_name\x18\n" +
+	" \x01(\tR\x06byName\x12\x19\n" +
+	"\bsince_ms\x18\v \x01(\x04R\asinceMs\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12\x12\n" +
+	"\x04left\x18\r \x01(\bR\x04left\"@\n" +
 	"\x13ListMembersResponse\x12)\n" +
 	"\amembers\x18\x01 \x03(\v2\x0f.weft.v1.MemberR\amembers\"u\n" +
 	"\x13CreateInviteRequest\x12\x12\n" +
@@ -4641,17 +7425,215 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x04link\x18\x01 \x01(\tR\x04link\x12\x1b\n" +
 	"\tinvite_id\x18\x02 \x01(\tR\binviteId\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x03 \x01(\x04R\texpiresMs\"D\n" +
+	"expires_ms\x18\x03 \x01(\x04R\texpiresMs\"(\n" +
+	"\x12ListInvitesRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\"D\n" +
+	"\x13ListInvitesResponse\x12-\n" +
+	"\ainvites\x18\x01 \x03(\v2\x13.weft.v1.InviteInfoR\ainvites\"Z\n" +
+	"\x13RevokeInviteRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x16\n" +
+	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x17\n" +
+	"\await_ms\x18\x03 \x01(\x04R\x06waitMs\"\xc9\x01\n" +
+	"\x0eChangeResponse\x12\x10\n" +
+	"\x03did\x18\x01 \x01(\tR\x03did\x12\x1d\n" +
+	"\n" +
+	"object_ids\x18\x02 \x03(\tR\tobjectIds\x12\x16\n" +
+	"\x06counts\x18\x03 \x01(\bR\x06counts\x12\x1b\n" +
+	"\twaits_for\x18\x04 \x01(\tR\bwaitsFor\x12\x14\n" +
+	"\x05notes\x18\x05 \x03(\tR\x05notes\x12'\n" +
+	"\x06follow\x18\x06 \x01(\v2\x0f.weft.v1.FollowR\x06follow\x12\x12\n" +
+	"\x04link\x18\a \x01(\tR\x04link\"l\n" +
+	"\x06Follow\x12\x1f\n" +
+	"\vfollowed_by\x18\x01 \x01(\rR\n" +
+	"followedBy\x12\x14\n" +
+	"\x05nodes\x18\x02 \x01(\rR\x05nodes\x12+\n" +
+	"\x06behind\x18\x03 \x03(\v2\x13.weft.v1.NodeBehindR\x06behind\"}\n" +
+	"\n" +
+	"NodeBehind\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x14\n" +
+	"\x05users\x18\x02 \x03(\tR\x05users\x12\x1c\n" +
+	"\tconnected\x18\x03 \x01(\bR\tconnected\x12\"\n" +
+	"\rlast_heard_ms\x18\x04 \x01(\x04R\vlastHeardMs\"}\n" +
+	"\x0eSetRoleRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x17\n" +
+	"\await_ms\x18\x05 \x01(\x04R\x06waitMs\"g\n" +
+	"\fRecutRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x17\n" +
+	"\await_ms\x18\x04 \x01(\x04R\x06waitMs\";\n" +
+	"\fLeaveRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x17\n" +
+	"\await_ms\x18\x02 \x01(\x04R\x06waitMs\")\n" +
+	"\x13ListRequestsRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\"\xc9\x01\n" +
+	"\vTeamRequest\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12\x19\n" +
+	"\basked_ms\x18\x06 \x01(\x04R\aaskedMs\x12\x14\n" +
+	"\x05homes\x18\a \x03(\tR\x05homes\x12\x1b\n" +
+	"\tobject_id\x18\b \x01(\tR\bobjectId\"H\n" +
+	"\x14ListRequestsResponse\x120\n" +
+	"\brequests\x18\x01 \x03(\v2\x14.weft.v1.TeamRequestR\brequests\"e\n" +
+	"\x0eApproveRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x12\x17\n" +
+	"\await_ms\x18\x04 \x01(\x04R\x06waitMs\"h\n" +
+	"\rRejectRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x17\n" +
+	"\await_ms\x18\x04 \x01(\x04R\x06waitMs\"\xdd\x02\n" +
+	"\x14ChangeCharterRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1d\n" +
+	"\n" +
+	"add_admins\x18\x02 \x03(\tR\taddAdmins\x12#\n" +
+	"\rremove_admins\x18\x03 \x03(\tR\fremoveAdmins\x12\x1d\n" +
+	"\n" +
+	"add_owners\x18\x04 \x03(\tR\taddOwners\x12#\n" +
+	"\rremove_owners\x18\x05 \x03(\tR\fremoveOwners\x12\x1f\n" +
+	"\vhandover_to\x18\x06 \x01(\tR\n" +
+	"handoverTo\x12\x17\n" +
+	"\akeep_as\x18\a \x01(\tR\x06keepAs\x12\x12\n" +
+	"\x04name\x18\b \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"add_relays\x18\t \x03(\tR\taddRelays\x12#\n" +
+	"\rremove_relays\x18\n" +
+	" \x03(\tR\fremoveRelays\x12\x17\n" +
+	"\await_ms\x18\v \x01(\x04R\x06waitMs\"\xc5\x04\n" +
+	"\x10SetPolicyRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x17\n" +
+	"\x04join\x18\x02 \x01(\tH\x00R\x04join\x88\x01\x01\x12#\n" +
+	"\n" +
+	"visibility\x18\x03 \x01(\tH\x01R\n" +
+	"visibility\x88\x01\x01\x12\x1c\n" +
+	"\akeep_ms\x18\x04 \x01(\x04H\x02R\x06keepMs\x88\x01\x01\x12&\n" +
+	"\fkeep_entries\x18\x05 \x01(\x04H\x03R\vkeepEntries\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"keep_bytes\x18\x06 \x01(\x04H\x04R\tkeepBytes\x88\x01\x01\x12/\n" +
+	"\x11author_per_second\x18\a \x01(\rH\x05R\x0fauthorPerSecond\x88\x01\x01\x12&\n" +
+	"\fauthor_burst\x18\b \x01(\rH\x06R\vauthorBurst\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"team_bytes\x18\t \x01(\x04H\aR\tteamBytes\x88\x01\x01\x12&\n" +
+	"\fteam_entries\x18\n" +
+	" \x01(\x04H\bR\vteamEntries\x88\x01\x01\x12\x1f\n" +
+	"\breceipts\x18\v \x01(\bH\tR\breceipts\x88\x01\x01\x12\x17\n" +
+	"\await_ms\x18\f \x01(\x04R\x06waitMsB\a\n" +
+	"\x05_joinB\r\n" +
+	"\v_visibilityB\n" +
+	"\n" +
+	"\b_keep_msB\x0f\n" +
+	"\r_keep_entriesB\r\n" +
+	"\v_keep_bytesB\x14\n" +
+	"\x12_author_per_secondB\x0f\n" +
+	"\r_author_burstB\r\n" +
+	"\v_team_bytesB\x0f\n" +
+	"\r_team_entriesB\v\n" +
+	"\t_receipts\"k\n" +
+	"\x0eSetNodeRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
+	"\aallowed\x18\x03 \x01(\bR\aallowed\x12\x17\n" +
+	"\await_ms\x18\x04 \x01(\x04R\x06waitMs\"[\n" +
+	"\x0eDisbandRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1c\n" +
+	"\tsuccessor\x18\x02 \x01(\tR\tsuccessor\x12\x17\n" +
+	"\await_ms\x18\x03 \x01(\x04R\x06waitMs\"&\n" +
+	"\x10ProposalsRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\"\xf4\x01\n" +
+	"\bProposal\x12\x1d\n" +
+	"\n" +
+	"charter_id\x18\x01 \x01(\tR\tcharterId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x17\n" +
+	"\aby_name\x18\x04 \x01(\tR\x06byName\x12\x14\n" +
+	"\x05words\x18\x05 \x01(\tR\x05words\x12\x14\n" +
+	"\x05acked\x18\x06 \x03(\tR\x05acked\x12\x18\n" +
+	"\amissing\x18\a \x03(\tR\amissing\x12\x14\n" +
+	"\x05valid\x18\b \x01(\bR\x05valid\x12\x16\n" +
+	"\x06counts\x18\t \x01(\bR\x06counts\x12\x12\n" +
+	"\x04mine\x18\n" +
+	" \x01(\bR\x04mine\"D\n" +
+	"\x11ProposalsResponse\x12/\n" +
+	"\tproposals\x18\x01 \x03(\v2\x11.weft.v1.ProposalR\tproposals\"[\n" +
+	"\x12AcknowledgeRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
+	"\acharter\x18\x02 \x01(\tR\acharter\x12\x17\n" +
+	"\await_ms\x18\x03 \x01(\x04R\x06waitMs\"N\n" +
+	"\n" +
+	"LogRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\tR\x06before\"\x82\x02\n" +
+	"\bLogEvent\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06author\x18\x03 \x01(\tR\x06author\x12\x1f\n" +
+	"\vauthor_name\x18\x04 \x01(\tR\n" +
+	"authorName\x12\x14\n" +
+	"\x05words\x18\x05 \x01(\tR\x05words\x12\x16\n" +
+	"\x06status\x18\x06 \x01(\tR\x06status\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x12\n" +
+	"\x04rule\x18\b \x01(\tR\x04rule\x12\x19\n" +
+	"\bheard_ms\x18\t \x01(\x04R\aheardMs\x12\x17\n" +
+	"\anode_id\x18\n" +
+	" \x01(\tR\x06nodeId\"P\n" +
+	"\vLogResponse\x12)\n" +
+	"\x06events\x18\x01 \x03(\v2\x11.weft.v1.LogEventR\x06events\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\"4\n" +
+	"\n" +
+	"WhyRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\"\x91\x01\n" +
+	"\vWhyResponse\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x12\x14\n" +
+	"\x05words\x18\x04 \x01(\tR\x05words\x12+\n" +
+	"\abecause\x18\x05 \x03(\v2\x11.weft.v1.LogEventR\abecause\"^\n" +
+	"\x10FollowersRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1d\n" +
+	"\n" +
+	"object_ids\x18\x02 \x03(\tR\tobjectIds\x12\x17\n" +
+	"\await_ms\x18\x03 \x01(\x04R\x06waitMs\"<\n" +
+	"\x11FollowersResponse\x12'\n" +
+	"\x06follow\x18\x01 \x01(\v2\x0f.weft.v1.FollowR\x06follow\"(\n" +
+	"\x12ListDroppedRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\">\n" +
+	"\x13ListDroppedResponse\x12'\n" +
+	"\x04acts\x18\x01 \x03(\v2\x13.weft.v1.DroppedActR\x04acts\"\x82\x01\n" +
+	"\n" +
+	"DroppedAct\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12'\n" +
+	"\x05event\x18\x03 \x01(\v2\x11.weft.v1.LogEventR\x05event\x12\x1e\n" +
+	"\n" +
+	"reissuable\x18\x04 \x01(\bR\n" +
+	"reissuable\"\\\n" +
+	"\x0eReissueRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1d\n" +
+	"\n" +
+	"object_ids\x18\x02 \x03(\tR\tobjectIds\x12\x17\n" +
+	"\await_ms\x18\x03 \x01(\x04R\x06waitMs\"X\n" +
 	"\x0fJoinTeamRequest\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\tR\x04link\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x02 \x01(\x04R\ttimeoutMs\"\x94\x01\n" +
+	"timeout_ms\x18\x02 \x01(\x04R\ttimeoutMs\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"\xaa\x01\n" +
 	"\x10JoinTeamResponse\x12\x17\n" +
 	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
 	"\x0ealready_member\x18\x03 \x01(\bR\ralreadyMember\x12\x18\n" +
 	"\aentries\x18\x04 \x01(\x04R\aentries\x12\x12\n" +
-	"\x04role\x18\x05 \x01(\tR\x04role\"\xd1\x01\n" +
+	"\x04role\x18\x05 \x01(\tR\x04role\x12\x14\n" +
+	"\x05asked\x18\x06 \x01(\bR\x05asked\"\xd1\x01\n" +
 	"\x05Board\x12\x19\n" +
 	"\bboard_id\x18\x01 \x01(\tR\aboardId\x12\x17\n" +
 	"\ateam_id\x18\x02 \x01(\tR\x06teamId\x12\x12\n" +
@@ -4670,7 +7652,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1b\n" +
 	"\twith_last\x18\x02 \x01(\bR\bwithLast\"<\n" +
 	"\x12ListBoardsResponse\x12&\n" +
-	"\x06boards\x18\x01 \x03(\v2\x0e.weft.v1.BoardR\x06boards\"\x90\x03\n" +
+	"\x06boards\x18\x01 \x03(\v2\x0e.weft.v1.BoardR\x06boards\"\xa4\x03\n" +
 	"\x05Entry\x12\x19\n" +
 	"\bentry_id\x18\x01 \x01(\tR\aentryId\x12\x16\n" +
 	"\x06author\x18\x02 \x01(\tR\x06author\x12\x1f\n" +
@@ -4686,7 +7668,8 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	" \x01(\x04R\x06timeMs\x12\x19\n" +
 	"\breply_to\x18\v \x01(\tR\areplyTo\x12\x10\n" +
 	"\x03own\x18\f \x01(\bR\x03own\x12\x12\n" +
-	"\x04read\x18\r \x01(\bR\x04read\x12\x16\n" +
+	"\x04read\x18\r \x01(\bR\x04read\x12\x12\n" +
+	"\x04void\x18\x0e \x01(\tR\x04void\x12\x16\n" +
 	"\x06header\x18\x14 \x01(\fR\x06header\x12\x1c\n" +
 	"\tsignature\x18\x15 \x01(\fR\tsignature\x12\x12\n" +
 	"\x04body\x18\x16 \x01(\fR\x04body\"p\n" +
@@ -4733,7 +7716,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bentry_id\x18\x03 \x01(\tR\aentryId\x12\x14\n" +
 	"\x05until\x18\x04 \x01(\tR\x05until\"@\n" +
 	"\x11WatchPostResponse\x12+\n" +
-	"\x06result\x18\x01 \x01(\v2\x13.weft.v1.PostResultR\x06result\"\xe0\x01\n" +
+	"\x06result\x18\x01 \x01(\v2\x13.weft.v1.PostResultR\x06result\"\x83\x02\n" +
 	"\x0eHistoryRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05board\x18\x02 \x01(\tR\x05board\x12\x14\n" +
@@ -4743,7 +7726,8 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bat_least\x18\x06 \x01(\tR\aatLeast\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\a \x01(\x04R\ttimeoutMs\x12&\n" +
-	"\x04view\x18\b \x01(\x0e2\x12.weft.v1.EntryViewR\x04view\"\xf6\x01\n" +
+	"\x04view\x18\b \x01(\x0e2\x12.weft.v1.EntryViewR\x04view\x12!\n" +
+	"\finclude_void\x18\t \x01(\bR\vincludeVoid\"\xf6\x01\n" +
 	"\x0fHistoryResponse\x12(\n" +
 	"\aentries\x18\x01 \x03(\v2\x0e.weft.v1.EntryR\aentries\x12\x16\n" +
 	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
@@ -4810,10 +7794,13 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x06unread\x18\x03 \x01(\x04R\x06unread\"H\n" +
 	"\fBoardChanged\x12$\n" +
 	"\x05board\x18\x01 \x01(\v2\x0e.weft.v1.BoardR\x05board\x12\x12\n" +
-	"\x04gone\x18\x02 \x01(\bR\x04gone\"D\n" +
+	"\x04gone\x18\x02 \x01(\bR\x04gone\"\x88\x01\n" +
 	"\vTeamChanged\x12!\n" +
 	"\x04team\x18\x01 \x01(\v2\r.weft.v1.TeamR\x04team\x12\x12\n" +
-	"\x04gone\x18\x02 \x01(\bR\x04gone\"]\n" +
+	"\x04gone\x18\x02 \x01(\bR\x04gone\x12\x1f\n" +
+	"\vrole_before\x18\x03 \x01(\tR\n" +
+	"roleBefore\x12!\n" +
+	"\fstate_before\x18\x04 \x01(\tR\vstateBefore\"]\n" +
 	"\n" +
 	"FloorMoved\x12\x17\n" +
 	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x19\n" +
@@ -4836,15 +7823,34 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x05Check\x12\x15.weft.v1.CheckRequest\x1a\x16.weft.v1.CheckResponse0\x01\x129\n" +
 	"\x06Doctor\x12\x16.weft.v1.DoctorRequest\x1a\x17.weft.v1.DoctorResponse\x12T\n" +
 	"\x0fTakeRecoveryKey\x12\x1f.weft.v1.TakeRecoveryKeyRequest\x1a .weft.v1.TakeRecoveryKeyResponse\x12G\n" +
-	"\tBoardHash\x12\x19.weft.v1.BoardHashRequest\x1a\x1a.weft.v1.BoardHashResponse\"\x03\x90\x02\x012\xb9\x03\n" +
+	"\tBoardHash\x12\x19.weft.v1.BoardHashRequest\x1a\x1a.weft.v1.BoardHashResponse\"\x03\x90\x02\x012\x9d\r\n" +
 	"\vTeamService\x12E\n" +
 	"\n" +
 	"CreateTeam\x12\x1a.weft.v1.CreateTeamRequest\x1a\x1b.weft.v1.CreateTeamResponse\x12G\n" +
 	"\tListTeams\x12\x19.weft.v1.ListTeamsRequest\x1a\x1a.weft.v1.ListTeamsResponse\"\x03\x90\x02\x01\x12A\n" +
 	"\aGetTeam\x12\x17.weft.v1.GetTeamRequest\x1a\x18.weft.v1.GetTeamResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\vListMembers\x12\x1b.weft.v1.ListMembersRequest\x1a\x1c.weft.v1.ListMembersResponse\"\x03\x90\x02\x01\x12K\n" +
-	"\fCreateInvite\x12\x1c.weft.v1.CreateInviteRequest\x1a\x1d.weft.v1.CreateInviteResponse\x12;\n" +
-	"\x04Join\x12\x18.weft.v1.JoinTeamRequest\x1a\x19.weft.v1.JoinTeamResponse2\xaa\x04\n" +
+	"\fCreateInvite\x12\x1c.weft.v1.CreateInviteRequest\x1a\x1d.weft.v1.CreateInviteResponse\x12M\n" +
+	"\vListInvites\x12\x1b.weft.v1.ListInvitesRequest\x1a\x1c.weft.v1.ListInvitesResponse\"\x03\x90\x02\x01\x12E\n" +
+	"\fRevokeInvite\x12\x1c.weft.v1.RevokeInviteRequest\x1a\x17.weft.v1.ChangeResponse\x12;\n" +
+	"\x04Join\x12\x18.weft.v1.JoinTeamRequest\x1a\x19.weft.v1.JoinTeamResponse\x12P\n" +
+	"\fListRequests\x12\x1c.weft.v1.ListRequestsRequest\x1a\x1d.weft.v1.ListRequestsResponse\"\x03\x90\x02\x01\x12;\n" +
+	"\aApprove\x12\x17.weft.v1.ApproveRequest\x1a\x17.weft.v1.ChangeResponse\x129\n" +
+	"\x06Reject\x12\x16.weft.v1.RejectRequest\x1a\x17.weft.v1.ChangeResponse\x12;\n" +
+	"\aSetRole\x12\x17.weft.v1.SetRoleRequest\x1a\x17.weft.v1.ChangeResponse\x127\n" +
+	"\x05Recut\x12\x15.weft.v1.RecutRequest\x1a\x17.weft.v1.ChangeResponse\x127\n" +
+	"\x05Leave\x12\x15.weft.v1.LeaveRequest\x1a\x17.weft.v1.ChangeResponse\x12G\n" +
+	"\rChangeCharter\x12\x1d.weft.v1.ChangeCharterRequest\x1a\x17.weft.v1.ChangeResponse\x12?\n" +
+	"\tSetPolicy\x12\x19.weft.v1.SetPolicyRequest\x1a\x17.weft.v1.ChangeResponse\x12;\n" +
+	"\aSetNode\x12\x17.weft.v1.SetNodeRequest\x1a\x17.weft.v1.ChangeResponse\x12;\n" +
+	"\aDisband\x12\x17.weft.v1.DisbandRequest\x1a\x17.weft.v1.ChangeResponse\x12G\n" +
+	"\tProposals\x12\x19.weft.v1.ProposalsRequest\x1a\x1a.weft.v1.ProposalsResponse\"\x03\x90\x02\x01\x12C\n" +
+	"\vAcknowledge\x12\x1b.weft.v1.AcknowledgeRequest\x1a\x17.weft.v1.ChangeResponse\x125\n" +
+	"\x03Log\x12\x13.weft.v1.LogRequest\x1a\x14.weft.v1.LogResponse\"\x03\x90\x02\x01\x125\n" +
+	"\x03Why\x12\x13.weft.v1.WhyRequest\x1a\x14.weft.v1.WhyResponse\"\x03\x90\x02\x01\x12G\n" +
+	"\tFollowers\x12\x19.weft.v1.FollowersRequest\x1a\x1a.weft.v1.FollowersResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\vListDropped\x12\x1b.weft.v1.ListDroppedRequest\x1a\x1c.weft.v1.ListDroppedResponse\"\x03\x90\x02\x01\x12;\n" +
+	"\aReissue\x12\x17.weft.v1.ReissueRequest\x1a\x17.weft.v1.ChangeResponse2\xaa\x04\n" +
 	"\fBoardService\x12H\n" +
 	"\vCreateBoard\x12\x1b.weft.v1.CreateBoardRequest\x1a\x1c.weft.v1.CreateBoardResponse\x12J\n" +
 	"\n" +
@@ -4873,160 +7879,245 @@ func file_weft_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_weft_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
 var file_weft_v1_api_proto_goTypes = []any{
 	(EntryView)(0),                  // 0: weft.v1.EntryView
 	(*ErrorDetail)(nil),             // 1: weft.v1.ErrorDetail
 	(*GetInfoRequest)(nil),          // 2: weft.v1.GetInfoRequest
 	(*GetInfoResponse)(nil),         // 3: weft.v1.GetInfoResponse
-	(*ListPeersRequest)(nil),        // 4: weft.v1.ListPeersRequest
-	(*Peer)(nil),                    // 5: weft.v1.Peer
-	(*ListPeersResponse)(nil),       // 6: weft.v1.ListPeersResponse
-	(*AddPeerRequest)(nil),          // 7: weft.v1.AddPeerRequest
-	(*AddPeerResponse)(nil),         // 8: weft.v1.AddPeerResponse
-	(*SyncStatusRequest)(nil),       // 9: weft.v1.SyncStatusRequest
-	(*BoardSync)(nil),               // 10: weft.v1.BoardSync
-	(*SyncStatusResponse)(nil),      // 11: weft.v1.SyncStatusResponse
-	(*CheckRequest)(nil),            // 12: weft.v1.CheckRequest
-	(*CheckResponse)(nil),           // 13: weft.v1.CheckResponse
-	(*DoctorRequest)(nil),           // 14: weft.v1.DoctorRequest
-	(*DoctorCheck)(nil),             // 15: weft.v1.DoctorCheck
-	(*DoctorResponse)(nil),          // 16: weft.v1.DoctorResponse
-	(*TakeRecoveryKeyRequest)(nil),  // 17: weft.v1.TakeRecoveryKeyRequest
-	(*TakeRecoveryKeyResponse)(nil), // 18: weft.v1.TakeRecoveryKeyResponse
-	(*BoardHashRequest)(nil),        // 19: weft.v1.BoardHashRequest
-	(*BoardHashResponse)(nil),       // 20: weft.v1.BoardHashResponse
-	(*CreateTeamRequest)(nil),       // 21: weft.v1.CreateTeamRequest
-	(*CreateTeamResponse)(nil),      // 22: weft.v1.CreateTeamResponse
-	(*ListTeamsRequest)(nil),        // 23: weft.v1.ListTeamsRequest
-	(*Team)(nil),                    // 24: weft.v1.Team
-	(*ListTeamsResponse)(nil),       // 25: weft.v1.ListTeamsResponse
-	(*GetTeamRequest)(nil),          // 26: weft.v1.GetTeamRequest
-	(*GetTeamResponse)(nil),         // 27: weft.v1.GetTeamResponse
-	(*InviteInfo)(nil),              // 28: weft.v1.InviteInfo
-	(*ListMembersRequest)(nil),      // 29: weft.v1.ListMembersRequest
-	(*Member)(nil),                  // 30: weft.v1.Member
-	(*ListMembersResponse)(nil),     // 31: weft.v1.ListMembersResponse
-	(*CreateInviteRequest)(nil),     // 32: weft.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil),    // 33: weft.v1.CreateInviteResponse
-	(*JoinTeamRequest)(nil),         // 34: weft.v1.JoinTeamRequest
-	(*JoinTeamResponse)(nil),        // 35: weft.v1.JoinTeamResponse
-	(*Board)(nil),                   // 36: weft.v1.Board
-	(*CreateBoardRequest)(nil),      // 37: weft.v1.CreateBoardRequest
-	(*CreateBoardResponse)(nil),     // 38: weft.v1.CreateBoardResponse
-	(*ListBoardsRequest)(nil),       // 39: weft.v1.ListBoardsRequest
-	(*ListBoardsResponse)(nil),      // 40: weft.v1.ListBoardsResponse
-	(*Entry)(nil),                   // 41: weft.v1.Entry
-	(*NewPost)(nil),                 // 42: weft.v1.NewPost
-	(*PostRequest)(nil),             // 43: weft.v1.PostRequest
-	(*PostResult)(nil),              // 44: weft.v1.PostResult
-	(*PostResponse)(nil),            // 45: weft.v1.PostResponse
-	(*PostSignedRequest)(nil),       // 46: weft.v1.PostSignedRequest
-	(*PostSignedResponse)(nil),      // 47: weft.v1.PostSignedResponse
-	(*WatchPostRequest)(nil),        // 48: weft.v1.WatchPostRequest
-	(*WatchPostResponse)(nil),       // 49: weft.v1.WatchPostResponse
-	(*HistoryRequest)(nil),          // 50: weft.v1.HistoryRequest
-	(*HistoryResponse)(nil),         // 51: weft.v1.HistoryResponse
-	(*UnreadRequest)(nil),           // 52: weft.v1.UnreadRequest
-	(*UnreadBoard)(nil),             // 53: weft.v1.UnreadBoard
-	(*UnreadResponse)(nil),          // 54: weft.v1.UnreadResponse
-	(*MarkReadRequest)(nil),         // 55: weft.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),        // 56: weft.v1.MarkReadResponse
-	(*SyncRequest)(nil),             // 57: weft.v1.SyncRequest
-	(*SyncResponse)(nil),            // 58: weft.v1.SyncResponse
-	(*SyncEvent)(nil),               // 59: weft.v1.SyncEvent
-	(*EntryShown)(nil),              // 60: weft.v1.EntryShown
-	(*EntryHidden)(nil),             // 61: weft.v1.EntryHidden
-	(*MarkMoved)(nil),               // 62: weft.v1.MarkMoved
-	(*BoardChanged)(nil),            // 63: weft.v1.BoardChanged
-	(*TeamChanged)(nil),             // 64: weft.v1.TeamChanged
-	(*FloorMoved)(nil),              // 65: weft.v1.FloorMoved
-	(*AckRequest)(nil),              // 66: weft.v1.AckRequest
-	(*AckResponse)(nil),             // 67: weft.v1.AckResponse
+	(*Alarm)(nil),                   // 4: weft.v1.Alarm
+	(*ListPeersRequest)(nil),        // 5: weft.v1.ListPeersRequest
+	(*Peer)(nil),                    // 6: weft.v1.Peer
+	(*ListPeersResponse)(nil),       // 7: weft.v1.ListPeersResponse
+	(*AddPeerRequest)(nil),          // 8: weft.v1.AddPeerRequest
+	(*AddPeerResponse)(nil),         // 9: weft.v1.AddPeerResponse
+	(*SyncStatusRequest)(nil),       // 10: weft.v1.SyncStatusRequest
+	(*BoardSync)(nil),               // 11: weft.v1.BoardSync
+	(*SyncStatusResponse)(nil),      // 12: weft.v1.SyncStatusResponse
+	(*CheckRequest)(nil),            // 13: weft.v1.CheckRequest
+	(*CheckResponse)(nil),           // 14: weft.v1.CheckResponse
+	(*DoctorRequest)(nil),           // 15: weft.v1.DoctorRequest
+	(*DoctorCheck)(nil),             // 16: weft.v1.DoctorCheck
+	(*DoctorResponse)(nil),          // 17: weft.v1.DoctorResponse
+	(*TakeRecoveryKeyRequest)(nil),  // 18: weft.v1.TakeRecoveryKeyRequest
+	(*TakeRecoveryKeyResponse)(nil), // 19: weft.v1.TakeRecoveryKeyResponse
+	(*BoardHashRequest)(nil),        // 20: weft.v1.BoardHashRequest
+	(*BoardHashResponse)(nil),       // 21: weft.v1.BoardHashResponse
+	(*CreateTeamRequest)(nil),       // 22: weft.v1.CreateTeamRequest
+	(*CreateTeamResponse)(nil),      // 23: weft.v1.CreateTeamResponse
+	(*ListTeamsRequest)(nil),        // 24: weft.v1.ListTeamsRequest
+	(*Team)(nil),                    // 25: weft.v1.Team
+	(*ListTeamsResponse)(nil),       // 26: weft.v1.ListTeamsResponse
+	(*GetTeamRequest)(nil),          // 27: weft.v1.GetTeamRequest
+	(*GetTeamResponse)(nil),         // 28: weft.v1.GetTeamResponse
+	(*Policy)(nil),                  // 29: weft.v1.Policy
+	(*InviteInfo)(nil),              // 30: weft.v1.InviteInfo
+	(*ListMembersRequest)(nil),      // 31: weft.v1.ListMembersRequest
+	(*Member)(nil),                  // 32: weft.v1.Member
+	(*ListMembersResponse)(nil),     // 33: weft.v1.ListMembersResponse
+	(*CreateInviteRequest)(nil),     // 34: weft.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil),    // 35: weft.v1.CreateInviteResponse
+	(*ListInvitesRequest)(nil),      // 36: weft.v1.ListInvitesRequest
+	(*ListInvitesResponse)(nil),     // 37: weft.v1.ListInvitesResponse
+	(*RevokeInviteRequest)(nil),     // 38: weft.v1.RevokeInviteRequest
+	(*ChangeResponse)(nil),          // 39: weft.v1.ChangeResponse
+	(*Follow)(nil),                  // 40: weft.v1.Follow
+	(*NodeBehind)(nil),              // 41: weft.v1.NodeBehind
+	(*SetRoleRequest)(nil),          // 42: weft.v1.SetRoleRequest
+	(*RecutRequest)(nil),            // 43: weft.v1.RecutRequest
+	(*LeaveRequest)(nil),            // 44: weft.v1.LeaveRequest
+	(*ListRequestsRequest)(nil),     // 45: weft.v1.ListRequestsRequest
+	(*TeamRequest)(nil),             // 46: weft.v1.TeamRequest
+	(*ListRequestsResponse)(nil),    // 47: weft.v1.ListRequestsResponse
+	(*ApproveRequest)(nil),          // 48: weft.v1.ApproveRequest
+	(*RejectRequest)(nil),           // 49: weft.v1.RejectRequest
+	(*ChangeCharterRequest)(nil),    // 50: weft.v1.ChangeCharterRequest
+	(*SetPolicyRequest)(nil),        // 51: weft.v1.SetPolicyRequest
+	(*SetNodeRequest)(nil),          // 52: weft.v1.SetNodeRequest
+	(*DisbandRequest)(nil),          // 53: weft.v1.DisbandRequest
+	(*ProposalsRequest)(nil),        // 54: weft.v1.ProposalsRequest
+	(*Proposal)(nil),                // 55: weft.v1.Proposal
+	(*ProposalsResponse)(nil),       // 56: weft.v1.ProposalsResponse
+	(*AcknowledgeRequest)(nil),      // 57: weft.v1.AcknowledgeRequest
+	(*LogRequest)(nil),              // 58: weft.v1.LogRequest
+	(*LogEvent)(nil),                // 59: weft.v1.LogEvent
+	(*LogResponse)(nil),             // 60: weft.v1.LogResponse
+	(*WhyRequest)(nil),              // 61: weft.v1.WhyRequest
+	(*WhyResponse)(nil),             // 62: weft.v1.WhyResponse
+	(*FollowersRequest)(nil),        // 63: weft.v1.FollowersRequest
+	(*FollowersResponse)(nil),       // 64: weft.v1.FollowersResponse
+	(*ListDroppedRequest)(nil),      // 65: weft.v1.ListDroppedRequest
+	(*ListDroppedResponse)(nil),     // 66: weft.v1.ListDroppedResponse
+	(*DroppedAct)(nil),              // 67: weft.v1.DroppedAct
+	(*ReissueRequest)(nil),          // 68: weft.v1.ReissueRequest
+	(*JoinTeamRequest)(nil),         // 69: weft.v1.JoinTeamRequest
+	(*JoinTeamResponse)(nil),        // 70: weft.v1.JoinTeamResponse
+	(*Board)(nil),                   // 71: weft.v1.Board
+	(*CreateBoardRequest)(nil),      // 72: weft.v1.CreateBoardRequest
+	(*CreateBoardResponse)(nil),     // 73: weft.v1.CreateBoardResponse
+	(*ListBoardsRequest)(nil),       // 74: weft.v1.ListBoardsRequest
+	(*ListBoardsResponse)(nil),      // 75: weft.v1.ListBoardsResponse
+	(*Entry)(nil),                   // 76: weft.v1.Entry
+	(*NewPost)(nil),                 // 77: weft.v1.NewPost
+	(*PostRequest)(nil),             // 78: weft.v1.PostRequest
+	(*PostResult)(nil),              // 79: weft.v1.PostResult
+	(*PostResponse)(nil),            // 80: weft.v1.PostResponse
+	(*PostSignedRequest)(nil),       // 81: weft.v1.PostSignedRequest
+	(*PostSignedResponse)(nil),      // 82: weft.v1.PostSignedResponse
+	(*WatchPostRequest)(nil),        // 83: weft.v1.WatchPostRequest
+	(*WatchPostResponse)(nil),       // 84: weft.v1.WatchPostResponse
+	(*HistoryRequest)(nil),          // 85: weft.v1.HistoryRequest
+	(*HistoryResponse)(nil),         // 86: weft.v1.HistoryResponse
+	(*UnreadRequest)(nil),           // 87: weft.v1.UnreadRequest
+	(*UnreadBoard)(nil),             // 88: weft.v1.UnreadBoard
+	(*UnreadResponse)(nil),          // 89: weft.v1.UnreadResponse
+	(*MarkReadRequest)(nil),         // 90: weft.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),        // 91: weft.v1.MarkReadResponse
+	(*SyncRequest)(nil),             // 92: weft.v1.SyncRequest
+	(*SyncResponse)(nil),            // 93: weft.v1.SyncResponse
+	(*SyncEvent)(nil),               // 94: weft.v1.SyncEvent
+	(*EntryShown)(nil),              // 95: weft.v1.EntryShown
+	(*EntryHidden)(nil),             // 96: weft.v1.EntryHidden
+	(*MarkMoved)(nil),               // 97: weft.v1.MarkMoved
+	(*BoardChanged)(nil),            // 98: weft.v1.BoardChanged
+	(*TeamChanged)(nil),             // 99: weft.v1.TeamChanged
+	(*FloorMoved)(nil),              // 100: weft.v1.FloorMoved
+	(*AckRequest)(nil),              // 101: weft.v1.AckRequest
+	(*AckResponse)(nil),             // 102: weft.v1.AckResponse
 }
 var file_weft_v1_api_proto_depIdxs = []int32{
-	44, // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
-	5,  // 1: weft.v1.ListPeersResponse.peers:type_name -> weft.v1.Peer
-	10, // 2: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
-	15, // 3: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
-	24, // 4: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
-	24, // 5: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
-	36, // 6: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
-	28, // 7: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
-	30, // 8: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
-	41, // 9: weft.v1.Board.last:type_name -> weft.v1.Entry
-	36, // 10: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
-	42, // 11: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
-	44, // 12: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
-	44, // 13: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
-	44, // 14: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
-	0,  // 15: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
-	41, // 16: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
-	53, // 17: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
-	0,  // 18: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
-	59, // 19: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
-	60, // 20: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
-	61, // 21: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
-	62, // 22: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
-	63, // 23: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
-	64, // 24: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
-	65, // 25: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
-	41, // 26: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
-	36, // 27: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
-	24, // 28: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
-	2,  // 29: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
-	4,  // 30: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
-	7,  // 31: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
-	9,  // 32: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
-	12, // 33: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
-	14, // 34: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
-	17, // 35: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
-	19, // 36: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
-	21, // 37: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
-	23, // 38: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
-	26, // 39: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
-	29, // 40: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
-	32, // 41: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
-	34, // 42: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
-	37, // 43: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
-	39, // 44: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
-	43, // 45: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
-	46, // 46: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
-	48, // 47: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
-	50, // 48: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
-	52, // 49: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
-	55, // 50: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
-	57, // 51: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
-	66, // 52: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
-	3,  // 53: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
-	6,  // 54: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
-	8,  // 55: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
-	11, // 56: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
-	13, // 57: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
-	16, // 58: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
-	18, // 59: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
-	20, // 60: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
-	22, // 61: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
-	25, // 62: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
-	27, // 63: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
-	31, // 64: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
-	33, // 65: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
-	35, // 66: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
-	38, // 67: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
-	40, // 68: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
-	45, // 69: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
-	47, // 70: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
-	49, // 71: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
-	51, // 72: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
-	54, // 73: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
-	56, // 74: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
-	58, // 75: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
-	67, // 76: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
-	53, // [53:77] is the sub-list for method output_type
-	29, // [29:53] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	79,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
+	4,   // 1: weft.v1.GetInfoResponse.alarms:type_name -> weft.v1.Alarm
+	6,   // 2: weft.v1.ListPeersResponse.peers:type_name -> weft.v1.Peer
+	11,  // 3: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
+	16,  // 4: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
+	25,  // 5: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
+	25,  // 6: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
+	71,  // 7: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
+	30,  // 8: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
+	29,  // 9: weft.v1.GetTeamResponse.policy:type_name -> weft.v1.Policy
+	32,  // 10: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
+	30,  // 11: weft.v1.ListInvitesResponse.invites:type_name -> weft.v1.InviteInfo
+	40,  // 12: weft.v1.ChangeResponse.follow:type_name -> weft.v1.Follow
+	41,  // 13: weft.v1.Follow.behind:type_name -> weft.v1.NodeBehind
+	46,  // 14: weft.v1.ListRequestsResponse.requests:type_name -> weft.v1.TeamRequest
+	55,  // 15: weft.v1.ProposalsResponse.proposals:type_name -> weft.v1.Proposal
+	59,  // 16: weft.v1.LogResponse.events:type_name -> weft.v1.LogEvent
+	59,  // 17: weft.v1.WhyResponse.because:type_name -> weft.v1.LogEvent
+	40,  // 18: weft.v1.FollowersResponse.follow:type_name -> weft.v1.Follow
+	67,  // 19: weft.v1.ListDroppedResponse.acts:type_name -> weft.v1.DroppedAct
+	59,  // 20: weft.v1.DroppedAct.event:type_name -> weft.v1.LogEvent
+	76,  // 21: weft.v1.Board.last:type_name -> weft.v1.Entry
+	71,  // 22: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
+	77,  // 23: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
+	79,  // 24: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
+	79,  // 25: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
+	79,  // 26: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
+	0,   // 27: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
+	76,  // 28: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
+	88,  // 29: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
+	0,   // 30: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
+	94,  // 31: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
+	95,  // 32: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
+	96,  // 33: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
+	97,  // 34: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
+	98,  // 35: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
+	99,  // 36: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
+	100, // 37: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
+	76,  // 38: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
+	71,  // 39: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
+	25,  // 40: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
+	2,   // 41: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
+	5,   // 42: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
+	8,   // 43: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
+	10,  // 44: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
+	13,  // 45: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
+	15,  // 46: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
+	18,  // 47: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
+	20,  // 48: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
+	22,  // 49: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
+	24,  // 50: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
+	27,  // 51: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
+	31,  // 52: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
+	34,  // 53: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
+	36,  // 54: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
+	38,  // 55: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
+	69,  // 56: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
+	45,  // 57: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
+	48,  // 58: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
+	49,  // 59: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
+	42,  // 60: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
+	43,  // 61: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
+	44,  // 62: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
+	50,  // 63: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
+	51,  // 64: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
+	52,  // 65: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
+	53,  // 66: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
+	54,  // 67: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
+	57,  // 68: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
+	58,  // 69: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
+	61,  // 70: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
+	63,  // 71: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
+	65,  // 72: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
+	68,  // 73: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
+	72,  // 74: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
+	74,  // 75: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
+	78,  // 76: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
+	81,  // 77: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
+	83,  // 78: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
+	85,  // 79: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
+	87,  // 80: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
+	90,  // 81: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
+	92,  // 82: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
+	101, // 83: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
+	3,   // 84: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
+	7,   // 85: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
+	9,   // 86: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
+	12,  // 87: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
+	14,  // 88: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
+	17,  // 89: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
+	19,  // 90: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
+	21,  // 91: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
+	23,  // 92: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
+	26,  // 93: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
+	28,  // 94: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
+	33,  // 95: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
+	35,  // 96: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
+	37,  // 97: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
+	39,  // 98: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
+	70,  // 99: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
+	47,  // 100: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
+	39,  // 101: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
+	39,  // 102: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
+	39,  // 103: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
+	39,  // 104: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
+	39,  // 105: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
+	39,  // 106: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
+	39,  // 107: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
+	39,  // 108: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
+	39,  // 109: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
+	56,  // 110: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
+	39,  // 111: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
+	60,  // 112: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
+	62,  // 113: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
+	64,  // 114: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
+	66,  // 115: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
+	39,  // 116: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
+	73,  // 117: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
+	75,  // 118: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
+	80,  // 119: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
+	82,  // 120: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
+	84,  // 121: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
+	86,  // 122: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
+	89,  // 123: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
+	91,  // 124: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
+	93,  // 125: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
+	102, // 126: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
+	84,  // [84:127] is the sub-list for method output_type
+	41,  // [41:84] is the sub-list for method input_type
+	41,  // [41:41] is the sub-list for extension type_name
+	41,  // [41:41] is the sub-list for extension extendee
+	0,   // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_api_proto_init() }
@@ -5034,7 +8125,8 @@ func file_weft_v1_api_proto_init() {
 	if File_weft_v1_api_proto != nil {
 		return
 	}
-	file_weft_v1_api_proto_msgTypes[58].OneofWrappers = []any{
+	file_weft_v1_api_proto_msgTypes[50].OneofWrappers = []any{}
+	file_weft_v1_api_proto_msgTypes[93].OneofWrappers = []any{
 		(*SyncEvent_Shown)(nil),
 		(*SyncEvent_Hidden)(nil),
 		(*SyncEvent_Mark)(nil),
@@ -5048,7 +8140,7 @@ func file_weft_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_api_proto_rawDesc), len(file_weft_v1_api_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   67,
+			NumMessages:   102,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

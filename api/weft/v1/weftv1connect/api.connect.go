@@ -72,8 +72,49 @@ const (
 	// TeamServiceCreateInviteProcedure is the fully-qualified name of the TeamService's CreateInvite
 	// RPC.
 	TeamServiceCreateInviteProcedure = "/weft.v1.TeamService/CreateInvite"
+	// TeamServiceListInvitesProcedure is the fully-qualified name of the TeamService's ListInvites RPC.
+	TeamServiceListInvitesProcedure = "/weft.v1.TeamService/ListInvites"
+	// TeamServiceRevokeInviteProcedure is the fully-qualified name of the TeamService's RevokeInvite
+	// RPC.
+	TeamServiceRevokeInviteProcedure = "/weft.v1.TeamService/RevokeInvite"
 	// TeamServiceJoinProcedure is the fully-qualified name of the TeamService's Join RPC.
 	TeamServiceJoinProcedure = "/weft.v1.TeamService/Join"
+	// TeamServiceListRequestsProcedure is the fully-qualified name of the TeamService's ListRequests
+	// RPC.
+	TeamServiceListRequestsProcedure = "/weft.v1.TeamService/ListRequests"
+	// TeamServiceApproveProcedure is the fully-qualified name of the TeamService's Approve RPC.
+	TeamServiceApproveProcedure = "/weft.v1.TeamService/Approve"
+	// TeamServiceRejectProcedure is the fully-qualified name of the TeamService's Reject RPC.
+	TeamServiceRejectProcedure = "/weft.v1.TeamService/Reject"
+	// TeamServiceSetRoleProcedure is the fully-qualified name of the TeamService's SetRole RPC.
+	TeamServiceSetRoleProcedure = "/weft.v1.TeamService/SetRole"
+	// TeamServiceRecutProcedure is the fully-qualified name of the TeamService's Recut RPC.
+	TeamServiceRecutProcedure = "/weft.v1.TeamService/Recut"
+	// TeamServiceLeaveProcedure is the fully-qualified name of the TeamService's Leave RPC.
+	TeamServiceLeaveProcedure = "/weft.v1.TeamService/Leave"
+	// TeamServiceChangeCharterProcedure is the fully-qualified name of the TeamService's ChangeCharter
+	// RPC.
+	TeamServiceChangeCharterProcedure = "/weft.v1.TeamService/ChangeCharter"
+	// TeamServiceSetPolicyProcedure is the fully-qualified name of the TeamService's SetPolicy RPC.
+	TeamServiceSetPolicyProcedure = "/weft.v1.TeamService/SetPolicy"
+	// TeamServiceSetNodeProcedure is the fully-qualified name of the TeamService's SetNode RPC.
+	TeamServiceSetNodeProcedure = "/weft.v1.TeamService/SetNode"
+	// TeamServiceDisbandProcedure is the fully-qualified name of the TeamService's Disband RPC.
+	TeamServiceDisbandProcedure = "/weft.v1.TeamService/Disband"
+	// TeamServiceProposalsProcedure is the fully-qualified name of the TeamService's Proposals RPC.
+	TeamServiceProposalsProcedure = "/weft.v1.TeamService/Proposals"
+	// TeamServiceAcknowledgeProcedure is the fully-qualified name of the TeamService's Acknowledge RPC.
+	TeamServiceAcknowledgeProcedure = "/weft.v1.TeamService/Acknowledge"
+	// TeamServiceLogProcedure is the fully-qualified name of the TeamService's Log RPC.
+	TeamServiceLogProcedure = "/weft.v1.TeamService/Log"
+	// TeamServiceWhyProcedure is the fully-qualified name of the TeamService's Why RPC.
+	TeamServiceWhyProcedure = "/weft.v1.TeamService/Why"
+	// TeamServiceFollowersProcedure is the fully-qualified name of the TeamService's Followers RPC.
+	TeamServiceFollowersProcedure = "/weft.v1.TeamService/Followers"
+	// TeamServiceListDroppedProcedure is the fully-qualified name of the TeamService's ListDropped RPC.
+	TeamServiceListDroppedProcedure = "/weft.v1.TeamService/ListDropped"
+	// TeamServiceReissueProcedure is the fully-qualified name of the TeamService's Reissue RPC.
+	TeamServiceReissueProcedure = "/weft.v1.TeamService/Reissue"
 	// BoardServiceCreateBoardProcedure is the fully-qualified name of the BoardService's CreateBoard
 	// RPC.
 	BoardServiceCreateBoardProcedure = "/weft.v1.BoardService/CreateBoard"
@@ -379,8 +420,43 @@ type TeamServiceClient interface {
 	ListMembers(context.Context, *connect.Request[v1.ListMembersRequest]) (*connect.Response[v1.ListMembersResponse], error)
 	// CreateInvite makes an invite and returns its link.
 	CreateInvite(context.Context, *connect.Request[v1.CreateInviteRequest]) (*connect.Response[v1.CreateInviteResponse], error)
-	// Join uses a link; it returns when the team is usable here.
+	ListInvites(context.Context, *connect.Request[v1.ListInvitesRequest]) (*connect.Response[v1.ListInvitesResponse], error)
+	// RevokeInvite withdraws an invite: who was let in by it before stays.
+	RevokeInvite(context.Context, *connect.Request[v1.RevokeInviteRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Join uses a link; it returns when the team is usable here, or when the request to join is left with the team.
 	Join(context.Context, *connect.Request[v1.JoinTeamRequest]) (*connect.Response[v1.JoinTeamResponse], error)
+	// ListRequests are the people who ask to be let in.
+	ListRequests(context.Context, *connect.Request[v1.ListRequestsRequest]) (*connect.Response[v1.ListRequestsResponse], error)
+	Approve(context.Context, *connect.Request[v1.ApproveRequest]) (*connect.Response[v1.ChangeResponse], error)
+	Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// SetRole makes somebody a member, muted, reader, removed or banned; lifting a ban is the same call.
+	SetRole(context.Context, *connect.Request[v1.SetRoleRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Recut takes somebody's cut again as things stand here: it mends one that was too low.
+	Recut(context.Context, *connect.Request[v1.RecutRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Leave ends the membership of the node's user.
+	Leave(context.Context, *connect.Request[v1.LeaveRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// ChangeCharter changes who has power, the team's name and its relays.
+	ChangeCharter(context.Context, *connect.Request[v1.ChangeCharterRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// SetPolicy changes the rules of the team; what the request leaves out stays as it is.
+	SetPolicy(context.Context, *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// SetNode keeps a node out of the team, or lets it in again.
+	SetNode(context.Context, *connect.Request[v1.SetNodeRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Disband closes the team: everyone is told, what there is stays readable, nothing more is written.
+	Disband(context.Context, *connect.Request[v1.DisbandRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Proposals are charters that still need owners, and who is missing.
+	Proposals(context.Context, *connect.Request[v1.ProposalsRequest]) (*connect.Response[v1.ProposalsResponse], error)
+	// Acknowledge agrees to a proposed charter.
+	Acknowledge(context.Context, *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Log is who changed what in a team, newest first, with what became void and why.
+	Log(context.Context, *connect.Request[v1.LogRequest]) (*connect.Response[v1.LogResponse], error)
+	// Why explains somebody's present role from the records.
+	Why(context.Context, *connect.Request[v1.WhyRequest]) (*connect.Response[v1.WhyResponse], error)
+	// Followers says which nodes have an earlier change by now.
+	Followers(context.Context, *connect.Request[v1.FollowersRequest]) (*connect.Response[v1.FollowersResponse], error)
+	// ListDropped is what the node's user did under a charter that lost to another one, so that it does not count.
+	ListDropped(context.Context, *connect.Request[v1.ListDroppedRequest]) (*connect.Response[v1.ListDroppedResponse], error)
+	// Reissue does such things again under the charter that counts.
+	Reissue(context.Context, *connect.Request[v1.ReissueRequest]) (*connect.Response[v1.ChangeResponse], error)
 }
 
 // NewTeamServiceClient constructs a client for the weft.v1.TeamService service. By default, it uses
@@ -427,10 +503,131 @@ func NewTeamServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(teamServiceMethods.ByName("CreateInvite")),
 			connect.WithClientOptions(opts...),
 		),
+		listInvites: connect.NewClient[v1.ListInvitesRequest, v1.ListInvitesResponse](
+			httpClient,
+			baseURL+TeamServiceListInvitesProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("ListInvites")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		revokeInvite: connect.NewClient[v1.RevokeInviteRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceRevokeInviteProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("RevokeInvite")),
+			connect.WithClientOptions(opts...),
+		),
 		join: connect.NewClient[v1.JoinTeamRequest, v1.JoinTeamResponse](
 			httpClient,
 			baseURL+TeamServiceJoinProcedure,
 			connect.WithSchema(teamServiceMethods.ByName("Join")),
+			connect.WithClientOptions(opts...),
+		),
+		listRequests: connect.NewClient[v1.ListRequestsRequest, v1.ListRequestsResponse](
+			httpClient,
+			baseURL+TeamServiceListRequestsProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("ListRequests")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		approve: connect.NewClient[v1.ApproveRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceApproveProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Approve")),
+			connect.WithClientOptions(opts...),
+		),
+		reject: connect.NewClient[v1.RejectRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceRejectProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Reject")),
+			connect.WithClientOptions(opts...),
+		),
+		setRole: connect.NewClient[v1.SetRoleRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceSetRoleProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("SetRole")),
+			connect.WithClientOptions(opts...),
+		),
+		recut: connect.NewClient[v1.RecutRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceRecutProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Recut")),
+			connect.WithClientOptions(opts...),
+		),
+		leave: connect.NewClient[v1.LeaveRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceLeaveProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Leave")),
+			connect.WithClientOptions(opts...),
+		),
+		changeCharter: connect.NewClient[v1.ChangeCharterRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceChangeCharterProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("ChangeCharter")),
+			connect.WithClientOptions(opts...),
+		),
+		setPolicy: connect.NewClient[v1.SetPolicyRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceSetPolicyProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("SetPolicy")),
+			connect.WithClientOptions(opts...),
+		),
+		setNode: connect.NewClient[v1.SetNodeRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceSetNodeProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("SetNode")),
+			connect.WithClientOptions(opts...),
+		),
+		disband: connect.NewClient[v1.DisbandRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceDisbandProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Disband")),
+			connect.WithClientOptions(opts...),
+		),
+		proposals: connect.NewClient[v1.ProposalsRequest, v1.ProposalsResponse](
+			httpClient,
+			baseURL+TeamServiceProposalsProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Proposals")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		acknowledge: connect.NewClient[v1.AcknowledgeRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceAcknowledgeProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Acknowledge")),
+			connect.WithClientOptions(opts...),
+		),
+		log: connect.NewClient[v1.LogRequest, v1.LogResponse](
+			httpClient,
+			baseURL+TeamServiceLogProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Log")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		why: connect.NewClient[v1.WhyRequest, v1.WhyResponse](
+			httpClient,
+			baseURL+TeamServiceWhyProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Why")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		followers: connect.NewClient[v1.FollowersRequest, v1.FollowersResponse](
+			httpClient,
+			baseURL+TeamServiceFollowersProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Followers")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listDropped: connect.NewClient[v1.ListDroppedRequest, v1.ListDroppedResponse](
+			httpClient,
+			baseURL+TeamServiceListDroppedProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("ListDropped")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		reissue: connect.NewClient[v1.ReissueRequest, v1.ChangeResponse](
+			httpClient,
+			baseURL+TeamServiceReissueProcedure,
+			connect.WithSchema(teamServiceMethods.ByName("Reissue")),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -438,12 +635,31 @@ func NewTeamServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 
 // teamServiceClient implements TeamServiceClient.
 type teamServiceClient struct {
-	createTeam   *connect.Client[v1.CreateTeamRequest, v1.CreateTeamResponse]
-	listTeams    *connect.Client[v1.ListTeamsRequest, v1.ListTeamsResponse]
-	getTeam      *connect.Client[v1.GetTeamRequest, v1.GetTeamResponse]
-	listMembers  *connect.Client[v1.ListMembersRequest, v1.ListMembersResponse]
-	createInvite *connect.Client[v1.CreateInviteRequest, v1.CreateInviteResponse]
-	join         *connect.Client[v1.JoinTeamRequest, v1.JoinTeamResponse]
+	createTeam    *connect.Client[v1.CreateTeamRequest, v1.CreateTeamResponse]
+	listTeams     *connect.Client[v1.ListTeamsRequest, v1.ListTeamsResponse]
+	getTeam       *connect.Client[v1.GetTeamRequest, v1.GetTeamResponse]
+	listMembers   *connect.Client[v1.ListMembersRequest, v1.ListMembersResponse]
+	createInvite  *connect.Client[v1.CreateInviteRequest, v1.CreateInviteResponse]
+	listInvites   *connect.Client[v1.ListInvitesRequest, v1.ListInvitesResponse]
+	revokeInvite  *connect.Client[v1.RevokeInviteRequest, v1.ChangeResponse]
+	join          *connect.Client[v1.JoinTeamRequest, v1.JoinTeamResponse]
+	listRequests  *connect.Client[v1.ListRequestsRequest, v1.ListRequestsResponse]
+	approve       *connect.Client[v1.ApproveRequest, v1.ChangeResponse]
+	reject        *connect.Client[v1.RejectRequest, v1.ChangeResponse]
+	setRole       *connect.Client[v1.SetRoleRequest, v1.ChangeResponse]
+	recut         *connect.Client[v1.RecutRequest, v1.ChangeResponse]
+	leave         *connect.Client[v1.LeaveRequest, v1.ChangeResponse]
+	changeCharter *connect.Client[v1.ChangeCharterRequest, v1.ChangeResponse]
+	setPolicy     *connect.Client[v1.SetPolicyRequest, v1.ChangeResponse]
+	setNode       *connect.Client[v1.SetNodeRequest, v1.ChangeResponse]
+	disband       *connect.Client[v1.DisbandRequest, v1.ChangeResponse]
+	proposals     *connect.Client[v1.ProposalsRequest, v1.ProposalsResponse]
+	acknowledge   *connect.Client[v1.AcknowledgeRequest, v1.ChangeResponse]
+	log           *connect.Client[v1.LogRequest, v1.LogResponse]
+	why           *connect.Client[v1.WhyRequest, v1.WhyResponse]
+	followers     *connect.Client[v1.FollowersRequest, v1.FollowersResponse]
+	listDropped   *connect.Client[v1.ListDroppedRequest, v1.ListDroppedResponse]
+	reissue       *connect.Client[v1.ReissueRequest, v1.ChangeResponse]
 }
 
 // CreateTeam calls weft.v1.TeamService.CreateTeam.
@@ -471,9 +687,104 @@ func (c *teamServiceClient) CreateInvite(ctx context.Context, req *connect.Reque
 	return c.createInvite.CallUnary(ctx, req)
 }
 
+// ListInvites calls weft.v1.TeamService.ListInvites.
+func (c *teamServiceClient) ListInvites(ctx context.Context, req *connect.Request[v1.ListInvitesRequest]) (*connect.Response[v1.ListInvitesResponse], error) {
+	return c.listInvites.CallUnary(ctx, req)
+}
+
+// RevokeInvite calls weft.v1.TeamService.RevokeInvite.
+func (c *teamServiceClient) RevokeInvite(ctx context.Context, req *connect.Request[v1.RevokeInviteRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.revokeInvite.CallUnary(ctx, req)
+}
+
 // Join calls weft.v1.TeamService.Join.
 func (c *teamServiceClient) Join(ctx context.Context, req *connect.Request[v1.JoinTeamRequest]) (*connect.Response[v1.JoinTeamResponse], error) {
 	return c.join.CallUnary(ctx, req)
+}
+
+// ListRequests calls weft.v1.TeamService.ListRequests.
+func (c *teamServiceClient) ListRequests(ctx context.Context, req *connect.Request[v1.ListRequestsRequest]) (*connect.Response[v1.ListRequestsResponse], error) {
+	return c.listRequests.CallUnary(ctx, req)
+}
+
+// Approve calls weft.v1.TeamService.Approve.
+func (c *teamServiceClient) Approve(ctx context.Context, req *connect.Request[v1.ApproveRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.approve.CallUnary(ctx, req)
+}
+
+// Reject calls weft.v1.TeamService.Reject.
+func (c *teamServiceClient) Reject(ctx context.Context, req *connect.Request[v1.RejectRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.reject.CallUnary(ctx, req)
+}
+
+// SetRole calls weft.v1.TeamService.SetRole.
+func (c *teamServiceClient) SetRole(ctx context.Context, req *connect.Request[v1.SetRoleRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.setRole.CallUnary(ctx, req)
+}
+
+// Recut calls weft.v1.TeamService.Recut.
+func (c *teamServiceClient) Recut(ctx context.Context, req *connect.Request[v1.RecutRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.recut.CallUnary(ctx, req)
+}
+
+// Leave calls weft.v1.TeamService.Leave.
+func (c *teamServiceClient) Leave(ctx context.Context, req *connect.Request[v1.LeaveRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.leave.CallUnary(ctx, req)
+}
+
+// ChangeCharter calls weft.v1.TeamService.ChangeCharter.
+func (c *teamServiceClient) ChangeCharter(ctx context.Context, req *connect.Request[v1.ChangeCharterRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.changeCharter.CallUnary(ctx, req)
+}
+
+// SetPolicy calls weft.v1.TeamService.SetPolicy.
+func (c *teamServiceClient) SetPolicy(ctx context.Context, req *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.setPolicy.CallUnary(ctx, req)
+}
+
+// SetNode calls weft.v1.TeamService.SetNode.
+func (c *teamServiceClient) SetNode(ctx context.Context, req *connect.Request[v1.SetNodeRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.setNode.CallUnary(ctx, req)
+}
+
+// Disband calls weft.v1.TeamService.Disband.
+func (c *teamServiceClient) Disband(ctx context.Context, req *connect.Request[v1.DisbandRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.disband.CallUnary(ctx, req)
+}
+
+// Proposals calls weft.v1.TeamService.Proposals.
+func (c *teamServiceClient) Proposals(ctx context.Context, req *connect.Request[v1.ProposalsRequest]) (*connect.Response[v1.ProposalsResponse], error) {
+	return c.proposals.CallUnary(ctx, req)
+}
+
+// Acknowledge calls weft.v1.TeamService.Acknowledge.
+func (c *teamServiceClient) Acknowledge(ctx context.Context, req *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.acknowledge.CallUnary(ctx, req)
+}
+
+// Log calls weft.v1.TeamService.Log.
+func (c *teamServiceClient) Log(ctx context.Context, req *connect.Request[v1.LogRequest]) (*connect.Response[v1.LogResponse], error) {
+	return c.log.CallUnary(ctx, req)
+}
+
+// Why calls weft.v1.TeamService.Why.
+func (c *teamServiceClient) Why(ctx context.Context, req *connect.Request[v1.WhyRequest]) (*connect.Response[v1.WhyResponse], error) {
+	return c.why.CallUnary(ctx, req)
+}
+
+// Followers calls weft.v1.TeamService.Followers.
+func (c *teamServiceClient) Followers(ctx context.Context, req *connect.Request[v1.FollowersRequest]) (*connect.Response[v1.FollowersResponse], error) {
+	return c.followers.CallUnary(ctx, req)
+}
+
+// ListDropped calls weft.v1.TeamService.ListDropped.
+func (c *teamServiceClient) ListDropped(ctx context.Context, req *connect.Request[v1.ListDroppedRequest]) (*connect.Response[v1.ListDroppedResponse], error) {
+	return c.listDropped.CallUnary(ctx, req)
+}
+
+// Reissue calls weft.v1.TeamService.Reissue.
+func (c *teamServiceClient) Reissue(ctx context.Context, req *connect.Request[v1.ReissueRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return c.reissue.CallUnary(ctx, req)
 }
 
 // TeamServiceHandler is an implementation of the weft.v1.TeamService service.
@@ -484,8 +795,43 @@ type TeamServiceHandler interface {
 	ListMembers(context.Context, *connect.Request[v1.ListMembersRequest]) (*connect.Response[v1.ListMembersResponse], error)
 	// CreateInvite makes an invite and returns its link.
 	CreateInvite(context.Context, *connect.Request[v1.CreateInviteRequest]) (*connect.Response[v1.CreateInviteResponse], error)
-	// Join uses a link; it returns when the team is usable here.
+	ListInvites(context.Context, *connect.Request[v1.ListInvitesRequest]) (*connect.Response[v1.ListInvitesResponse], error)
+	// RevokeInvite withdraws an invite: who was let in by it before stays.
+	RevokeInvite(context.Context, *connect.Request[v1.RevokeInviteRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Join uses a link; it returns when the team is usable here, or when the request to join is left with the team.
 	Join(context.Context, *connect.Request[v1.JoinTeamRequest]) (*connect.Response[v1.JoinTeamResponse], error)
+	// ListRequests are the people who ask to be let in.
+	ListRequests(context.Context, *connect.Request[v1.ListRequestsRequest]) (*connect.Response[v1.ListRequestsResponse], error)
+	Approve(context.Context, *connect.Request[v1.ApproveRequest]) (*connect.Response[v1.ChangeResponse], error)
+	Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// SetRole makes somebody a member, muted, reader, removed or banned; lifting a ban is the same call.
+	SetRole(context.Context, *connect.Request[v1.SetRoleRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Recut takes somebody's cut again as things stand here: it mends one that was too low.
+	Recut(context.Context, *connect.Request[v1.RecutRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Leave ends the membership of the node's user.
+	Leave(context.Context, *connect.Request[v1.LeaveRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// ChangeCharter changes who has power, the team's name and its relays.
+	ChangeCharter(context.Context, *connect.Request[v1.ChangeCharterRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// SetPolicy changes the rules of the team; what the request leaves out stays as it is.
+	SetPolicy(context.Context, *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// SetNode keeps a node out of the team, or lets it in again.
+	SetNode(context.Context, *connect.Request[v1.SetNodeRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Disband closes the team: everyone is told, what there is stays readable, nothing more is written.
+	Disband(context.Context, *connect.Request[v1.DisbandRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Proposals are charters that still need owners, and who is missing.
+	Proposals(context.Context, *connect.Request[v1.ProposalsRequest]) (*connect.Response[v1.ProposalsResponse], error)
+	// Acknowledge agrees to a proposed charter.
+	Acknowledge(context.Context, *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.ChangeResponse], error)
+	// Log is who changed what in a team, newest first, with what became void and why.
+	Log(context.Context, *connect.Request[v1.LogRequest]) (*connect.Response[v1.LogResponse], error)
+	// Why explains somebody's present role from the records.
+	Why(context.Context, *connect.Request[v1.WhyRequest]) (*connect.Response[v1.WhyResponse], error)
+	// Followers says which nodes have an earlier change by now.
+	Followers(context.Context, *connect.Request[v1.FollowersRequest]) (*connect.Response[v1.FollowersResponse], error)
+	// ListDropped is what the node's user did under a charter that lost to another one, so that it does not count.
+	ListDropped(context.Context, *connect.Request[v1.ListDroppedRequest]) (*connect.Response[v1.ListDroppedResponse], error)
+	// Reissue does such things again under the charter that counts.
+	Reissue(context.Context, *connect.Request[v1.ReissueRequest]) (*connect.Response[v1.ChangeResponse], error)
 }
 
 // NewTeamServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -528,10 +874,131 @@ func NewTeamServiceHandler(svc TeamServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(teamServiceMethods.ByName("CreateInvite")),
 		connect.WithHandlerOptions(opts...),
 	)
+	teamServiceListInvitesHandler := connect.NewUnaryHandler(
+		TeamServiceListInvitesProcedure,
+		svc.ListInvites,
+		connect.WithSchema(teamServiceMethods.ByName("ListInvites")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceRevokeInviteHandler := connect.NewUnaryHandler(
+		TeamServiceRevokeInviteProcedure,
+		svc.RevokeInvite,
+		connect.WithSchema(teamServiceMethods.ByName("RevokeInvite")),
+		connect.WithHandlerOptions(opts...),
+	)
 	teamServiceJoinHandler := connect.NewUnaryHandler(
 		TeamServiceJoinProcedure,
 		svc.Join,
 		connect.WithSchema(teamServiceMethods.ByName("Join")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceListRequestsHandler := connect.NewUnaryHandler(
+		TeamServiceListRequestsProcedure,
+		svc.ListRequests,
+		connect.WithSchema(teamServiceMethods.ByName("ListRequests")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceApproveHandler := connect.NewUnaryHandler(
+		TeamServiceApproveProcedure,
+		svc.Approve,
+		connect.WithSchema(teamServiceMethods.ByName("Approve")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceRejectHandler := connect.NewUnaryHandler(
+		TeamServiceRejectProcedure,
+		svc.Reject,
+		connect.WithSchema(teamServiceMethods.ByName("Reject")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceSetRoleHandler := connect.NewUnaryHandler(
+		TeamServiceSetRoleProcedure,
+		svc.SetRole,
+		connect.WithSchema(teamServiceMethods.ByName("SetRole")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceRecutHandler := connect.NewUnaryHandler(
+		TeamServiceRecutProcedure,
+		svc.Recut,
+		connect.WithSchema(teamServiceMethods.ByName("Recut")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceLeaveHandler := connect.NewUnaryHandler(
+		TeamServiceLeaveProcedure,
+		svc.Leave,
+		connect.WithSchema(teamServiceMethods.ByName("Leave")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceChangeCharterHandler := connect.NewUnaryHandler(
+		TeamServiceChangeCharterProcedure,
+		svc.ChangeCharter,
+		connect.WithSchema(teamServiceMethods.ByName("ChangeCharter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceSetPolicyHandler := connect.NewUnaryHandler(
+		TeamServiceSetPolicyProcedure,
+		svc.SetPolicy,
+		connect.WithSchema(teamServiceMethods.ByName("SetPolicy")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceSetNodeHandler := connect.NewUnaryHandler(
+		TeamServiceSetNodeProcedure,
+		svc.SetNode,
+		connect.WithSchema(teamServiceMethods.ByName("SetNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceDisbandHandler := connect.NewUnaryHandler(
+		TeamServiceDisbandProcedure,
+		svc.Disband,
+		connect.WithSchema(teamServiceMethods.ByName("Disband")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceProposalsHandler := connect.NewUnaryHandler(
+		TeamServiceProposalsProcedure,
+		svc.Proposals,
+		connect.WithSchema(teamServiceMethods.ByName("Proposals")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceAcknowledgeHandler := connect.NewUnaryHandler(
+		TeamServiceAcknowledgeProcedure,
+		svc.Acknowledge,
+		connect.WithSchema(teamServiceMethods.ByName("Acknowledge")),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceLogHandler := connect.NewUnaryHandler(
+		TeamServiceLogProcedure,
+		svc.Log,
+		connect.WithSchema(teamServiceMethods.ByName("Log")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceWhyHandler := connect.NewUnaryHandler(
+		TeamServiceWhyProcedure,
+		svc.Why,
+		connect.WithSchema(teamServiceMethods.ByName("Why")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceFollowersHandler := connect.NewUnaryHandler(
+		TeamServiceFollowersProcedure,
+		svc.Followers,
+		connect.WithSchema(teamServiceMethods.ByName("Followers")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceListDroppedHandler := connect.NewUnaryHandler(
+		TeamServiceListDroppedProcedure,
+		svc.ListDropped,
+		connect.WithSchema(teamServiceMethods.ByName("ListDropped")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	teamServiceReissueHandler := connect.NewUnaryHandler(
+		TeamServiceReissueProcedure,
+		svc.Reissue,
+		connect.WithSchema(teamServiceMethods.ByName("Reissue")),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/weft.v1.TeamService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -546,8 +1013,46 @@ func NewTeamServiceHandler(svc TeamServiceHandler, opts ...connect.HandlerOption
 			teamServiceListMembersHandler.ServeHTTP(w, r)
 		case TeamServiceCreateInviteProcedure:
 			teamServiceCreateInviteHandler.ServeHTTP(w, r)
+		case TeamServiceListInvitesProcedure:
+			teamServiceListInvitesHandler.ServeHTTP(w, r)
+		case TeamServiceRevokeInviteProcedure:
+			teamServiceRevokeInviteHandler.ServeHTTP(w, r)
 		case TeamServiceJoinProcedure:
 			teamServiceJoinHandler.ServeHTTP(w, r)
+		case TeamServiceListRequestsProcedure:
+			teamServiceListRequestsHandler.ServeHTTP(w, r)
+		case TeamServiceApproveProcedure:
+			teamServiceApproveHandler.ServeHTTP(w, r)
+		case TeamServiceRejectProcedure:
+			teamServiceRejectHandler.ServeHTTP(w, r)
+		case TeamServiceSetRoleProcedure:
+			teamServiceSetRoleHandler.ServeHTTP(w, r)
+		case TeamServiceRecutProcedure:
+			teamServiceRecutHandler.ServeHTTP(w, r)
+		case TeamServiceLeaveProcedure:
+			teamServiceLeaveHandler.ServeHTTP(w, r)
+		case TeamServiceChangeCharterProcedure:
+			teamServiceChangeCharterHandler.ServeHTTP(w, r)
+		case TeamServiceSetPolicyProcedure:
+			teamServiceSetPolicyHandler.ServeHTTP(w, r)
+		case TeamServiceSetNodeProcedure:
+			teamServiceSetNodeHandler.ServeHTTP(w, r)
+		case TeamServiceDisbandProcedure:
+			teamServiceDisbandHandler.ServeHTTP(w, r)
+		case TeamServiceProposalsProcedure:
+			teamServiceProposalsHandler.ServeHTTP(w, r)
+		case TeamServiceAcknowledgeProcedure:
+			teamServiceAcknowledgeHandler.ServeHTTP(w, r)
+		case TeamServiceLogProcedure:
+			teamServiceLogHandler.ServeHTTP(w, r)
+		case TeamServiceWhyProcedure:
+			teamServiceWhyHandler.ServeHTTP(w, r)
+		case TeamServiceFollowersProcedure:
+			teamServiceFollowersHandler.ServeHTTP(w, r)
+		case TeamServiceListDroppedProcedure:
+			teamServiceListDroppedHandler.ServeHTTP(w, r)
+		case TeamServiceReissueProcedure:
+			teamServiceReissueHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -577,8 +1082,84 @@ func (UnimplementedTeamServiceHandler) CreateInvite(context.Context, *connect.Re
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.CreateInvite is not implemented"))
 }
 
+func (UnimplementedTeamServiceHandler) ListInvites(context.Context, *connect.Request[v1.ListInvitesRequest]) (*connect.Response[v1.ListInvitesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.ListInvites is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) RevokeInvite(context.Context, *connect.Request[v1.RevokeInviteRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.RevokeInvite is not implemented"))
+}
+
 func (UnimplementedTeamServiceHandler) Join(context.Context, *connect.Request[v1.JoinTeamRequest]) (*connect.Response[v1.JoinTeamResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Join is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) ListRequests(context.Context, *connect.Request[v1.ListRequestsRequest]) (*connect.Response[v1.ListRequestsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.ListRequests is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Approve(context.Context, *connect.Request[v1.ApproveRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Approve is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Reject is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) SetRole(context.Context, *connect.Request[v1.SetRoleRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.SetRole is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Recut(context.Context, *connect.Request[v1.RecutRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Recut is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Leave(context.Context, *connect.Request[v1.LeaveRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Leave is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) ChangeCharter(context.Context, *connect.Request[v1.ChangeCharterRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.ChangeCharter is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) SetPolicy(context.Context, *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.SetPolicy is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) SetNode(context.Context, *connect.Request[v1.SetNodeRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.SetNode is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Disband(context.Context, *connect.Request[v1.DisbandRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Disband is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Proposals(context.Context, *connect.Request[v1.ProposalsRequest]) (*connect.Response[v1.ProposalsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Proposals is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Acknowledge(context.Context, *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Acknowledge is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Log(context.Context, *connect.Request[v1.LogRequest]) (*connect.Response[v1.LogResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Log is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Why(context.Context, *connect.Request[v1.WhyRequest]) (*connect.Response[v1.WhyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Why is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Followers(context.Context, *connect.Request[v1.FollowersRequest]) (*connect.Response[v1.FollowersResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Followers is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) ListDropped(context.Context, *connect.Request[v1.ListDroppedRequest]) (*connect.Response[v1.ListDroppedResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.ListDropped is not implemented"))
+}
+
+func (UnimplementedTeamServiceHandler) Reissue(context.Context, *connect.Request[v1.ReissueRequest]) (*connect.Response[v1.ChangeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.TeamService.Reissue is not implemented"))
 }
 
 // BoardServiceClient is a client for the weft.v1.BoardService service.
