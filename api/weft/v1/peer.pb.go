@@ -1214,6 +1214,7 @@ type SyncFrame struct {
 	//	*SyncFrame_Peers
 	//	*SyncFrame_Credit
 	//	*SyncFrame_Cancel
+	//	*SyncFrame_Farewell
 	Frame         isSyncFrame_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1337,6 +1338,15 @@ func (x *SyncFrame) GetCancel() *Cancel {
 	return nil
 }
 
+func (x *SyncFrame) GetFarewell() *Farewell {
+	if x != nil {
+		if x, ok := x.Frame.(*SyncFrame_Farewell); ok {
+			return x.Farewell
+		}
+	}
+	return nil
+}
+
 type isSyncFrame_Frame interface {
 	isSyncFrame_Frame()
 }
@@ -1377,6 +1387,10 @@ type SyncFrame_Cancel struct {
 	Cancel *Cancel `protobuf:"bytes,9,opt,name=cancel,proto3,oneof"`
 }
 
+type SyncFrame_Farewell struct {
+	Farewell *Farewell `protobuf:"bytes,10,opt,name=farewell,proto3,oneof"`
+}
+
 func (*SyncFrame_Hello) isSyncFrame_Frame() {}
 
 func (*SyncFrame_Vector) isSyncFrame_Frame() {}
@@ -1395,6 +1409,122 @@ func (*SyncFrame_Credit) isSyncFrame_Frame() {}
 
 func (*SyncFrame_Cancel) isSyncFrame_Frame() {}
 
+func (*SyncFrame_Farewell) isSyncFrame_Frame() {}
+
+// GovernanceObject is a charter, ack or operation outside of any log.
+type GovernanceObject struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"` // of the entry that carries it: 0x40, 0x41, 0x42
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`  // Signed, as that entry's body has it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GovernanceObject) Reset() {
+	*x = GovernanceObject{}
+	mi := &file_weft_v1_peer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GovernanceObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GovernanceObject) ProtoMessage() {}
+
+func (x *GovernanceObject) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GovernanceObject.ProtoReflect.Descriptor instead.
+func (*GovernanceObject) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GovernanceObject) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *GovernanceObject) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// Farewell is the last thing that a node hears of a team which it is no longer a node of: what shows that, and why.
+type Farewell struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Objects       []*GovernanceObject    `protobuf:"bytes,2,rep,name=objects,proto3" json:"objects,omitempty"`
+	More          bool                   `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"` // a further frame belongs to this one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Farewell) Reset() {
+	*x = Farewell{}
+	mi := &file_weft_v1_peer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Farewell) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Farewell) ProtoMessage() {}
+
+func (x *Farewell) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Farewell.ProtoReflect.Descriptor instead.
+func (*Farewell) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Farewell) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *Farewell) GetObjects() []*GovernanceObject {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *Farewell) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // SignedMark: a device's read mark. Signed kind "mark".
 type Mark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1408,7 +1538,7 @@ type Mark struct {
 
 func (x *Mark) Reset() {
 	*x = Mark{}
-	mi := &file_weft_v1_peer_proto_msgTypes[16]
+	mi := &file_weft_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1550,7 @@ func (x *Mark) String() string {
 func (*Mark) ProtoMessage() {}
 
 func (x *Mark) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_peer_proto_msgTypes[16]
+	mi := &file_weft_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1563,7 @@ func (x *Mark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mark.ProtoReflect.Descriptor instead.
 func (*Mark) Descriptor() ([]byte, []int) {
-	return file_weft_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Mark) GetUser() []byte {
@@ -1473,7 +1603,7 @@ type Marks struct {
 
 func (x *Marks) Reset() {
 	*x = Marks{}
-	mi := &file_weft_v1_peer_proto_msgTypes[17]
+	mi := &file_weft_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1615,7 @@ func (x *Marks) String() string {
 func (*Marks) ProtoMessage() {}
 
 func (x *Marks) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_peer_proto_msgTypes[17]
+	mi := &file_weft_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1628,7 @@ func (x *Marks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Marks.ProtoReflect.Descriptor instead.
 func (*Marks) Descriptor() ([]byte, []int) {
-	return file_weft_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Marks) GetMarks() []*Signed {
@@ -1519,7 +1649,7 @@ type PeerRecords struct {
 
 func (x *PeerRecords) Reset() {
 	*x = PeerRecords{}
-	mi := &file_weft_v1_peer_proto_msgTypes[18]
+	mi := &file_weft_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1661,7 @@ func (x *PeerRecords) String() string {
 func (*PeerRecords) ProtoMessage() {}
 
 func (x *PeerRecords) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_peer_proto_msgTypes[18]
+	mi := &file_weft_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1674,7 @@ func (x *PeerRecords) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerRecords.ProtoReflect.Descriptor instead.
 func (*PeerRecords) Descriptor() ([]byte, []int) {
-	return file_weft_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PeerRecords) GetTeam() []byte {
@@ -1576,7 +1706,7 @@ type Knock struct {
 
 func (x *Knock) Reset() {
 	*x = Knock{}
-	mi := &file_weft_v1_peer_proto_msgTypes[19]
+	mi := &file_weft_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1718,7 @@ func (x *Knock) String() string {
 func (*Knock) ProtoMessage() {}
 
 func (x *Knock) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_peer_proto_msgTypes[19]
+	mi := &file_weft_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1731,7 @@ func (x *Knock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Knock.ProtoReflect.Descriptor instead.
 func (*Knock) Descriptor() ([]byte, []int) {
-	return file_weft_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Knock) GetTeam() []byte {
@@ -1646,11 +1776,243 @@ func (x *Knock) GetInviteSignature() []byte {
 	return nil
 }
 
+// TeamAsk asks how one gets into a team; without a team, which public teams are here.
+type TeamAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamAsk) Reset() {
+	*x = TeamAsk{}
+	mi := &file_weft_v1_peer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamAsk) ProtoMessage() {}
+
+func (x *TeamAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamAsk.ProtoReflect.Descriptor instead.
+func (*TeamAsk) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TeamAsk) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+// RequestAsk asks to be let in by an admin (join by approval). Said again it asks what became of it.
+type RequestAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Present       *Signed                `protobuf:"bytes,2,opt,name=present,proto3" json:"present,omitempty"`                         // Operation{present}
+	Request       *Signed                `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`                         // Operation{request}, signed by the same device
+	PeerRecord    []byte                 `protobuf:"bytes,4,opt,name=peer_record,json=peerRecord,proto3" json:"peer_record,omitempty"` // libp2p signed peer record of the asker's node
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestAsk) Reset() {
+	*x = RequestAsk{}
+	mi := &file_weft_v1_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestAsk) ProtoMessage() {}
+
+func (x *RequestAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestAsk.ProtoReflect.Descriptor instead.
+func (*RequestAsk) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RequestAsk) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *RequestAsk) GetPresent() *Signed {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
+func (x *RequestAsk) GetRequest() *Signed {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *RequestAsk) GetPeerRecord() []byte {
+	if x != nil {
+		return x.PeerRecord
+	}
+	return nil
+}
+
+// HomeAsk presents a further home of someone who has a role in the team, by that home itself.
+type HomeAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Present       *Signed                `protobuf:"bytes,2,opt,name=present,proto3" json:"present,omitempty"`
+	PeerRecord    []byte                 `protobuf:"bytes,3,opt,name=peer_record,json=peerRecord,proto3" json:"peer_record,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HomeAsk) Reset() {
+	*x = HomeAsk{}
+	mi := &file_weft_v1_peer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HomeAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HomeAsk) ProtoMessage() {}
+
+func (x *HomeAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HomeAsk.ProtoReflect.Descriptor instead.
+func (*HomeAsk) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *HomeAsk) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *HomeAsk) GetPresent() *Signed {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
+func (x *HomeAsk) GetPeerRecord() []byte {
+	if x != nil {
+		return x.PeerRecord
+	}
+	return nil
+}
+
+// WhyAsk is how a node that is turned away learns what happened while it was off.
+type WhyAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          []byte                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"` // whose home the node is or was
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyAsk) Reset() {
+	*x = WhyAsk{}
+	mi := &file_weft_v1_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyAsk) ProtoMessage() {}
+
+func (x *WhyAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyAsk.ProtoReflect.Descriptor instead.
+func (*WhyAsk) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WhyAsk) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *WhyAsk) GetUser() []byte {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
 type LobbyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Request:
 	//
 	//	*LobbyRequest_Knock
+	//	*LobbyRequest_Ask
+	//	*LobbyRequest_AskIn
+	//	*LobbyRequest_Home
+	//	*LobbyRequest_Why
 	Request       isLobbyRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1658,7 +2020,7 @@ type LobbyRequest struct {
 
 func (x *LobbyRequest) Reset() {
 	*x = LobbyRequest{}
-	mi := &file_weft_v1_peer_proto_msgTypes[20]
+	mi := &file_weft_v1_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +2032,7 @@ func (x *LobbyRequest) String() string {
 func (*LobbyRequest) ProtoMessage() {}
 
 func (x *LobbyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_peer_proto_msgTypes[20]
+	mi := &file_weft_v1_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +2045,7 @@ func (x *LobbyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LobbyRequest.ProtoReflect.Descriptor instead.
 func (*LobbyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LobbyRequest) GetRequest() isLobbyRequest_Request {
@@ -1702,6 +2064,42 @@ func (x *LobbyRequest) GetKnock() *Knock {
 	return nil
 }
 
+func (x *LobbyRequest) GetAsk() *TeamAsk {
+	if x != nil {
+		if x, ok := x.Request.(*LobbyRequest_Ask); ok {
+			return x.Ask
+		}
+	}
+	return nil
+}
+
+func (x *LobbyRequest) GetAskIn() *RequestAsk {
+	if x != nil {
+		if x, ok := x.Request.(*LobbyRequest_AskIn); ok {
+			return x.AskIn
+		}
+	}
+	return nil
+}
+
+func (x *LobbyRequest) GetHome() *HomeAsk {
+	if x != nil {
+		if x, ok := x.Request.(*LobbyRequest_Home); ok {
+			return x.Home
+		}
+	}
+	return nil
+}
+
+func (x *LobbyRequest) GetWhy() *WhyAsk {
+	if x != nil {
+		if x, ok := x.Request.(*LobbyRequest_Why); ok {
+			return x.Why
+		}
+	}
+	return nil
+}
+
 type isLobbyRequest_Request interface {
 	isLobbyRequest_Request()
 }
@@ -1710,22 +2108,118 @@ type LobbyRequest_Knock struct {
 	Knock *Knock `protobuf:"bytes,1,opt,name=knock,proto3,oneof"`
 }
 
+type LobbyRequest_Ask struct {
+	Ask *TeamAsk `protobuf:"bytes,2,opt,name=ask,proto3,oneof"`
+}
+
+type LobbyRequest_AskIn struct {
+	AskIn *RequestAsk `protobuf:"bytes,3,opt,name=ask_in,json=askIn,proto3,oneof"`
+}
+
+type LobbyRequest_Home struct {
+	Home *HomeAsk `protobuf:"bytes,4,opt,name=home,proto3,oneof"`
+}
+
+type LobbyRequest_Why struct {
+	Why *WhyAsk `protobuf:"bytes,5,opt,name=why,proto3,oneof"`
+}
+
 func (*LobbyRequest_Knock) isLobbyRequest_Request() {}
+
+func (*LobbyRequest_Ask) isLobbyRequest_Request() {}
+
+func (*LobbyRequest_AskIn) isLobbyRequest_Request() {}
+
+func (*LobbyRequest_Home) isLobbyRequest_Request() {}
+
+func (*LobbyRequest_Why) isLobbyRequest_Request() {}
+
+// TeamOffer says how one gets into a team.
+type TeamOffer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Join          JoinMode               `protobuf:"varint,3,opt,name=join,proto3,enum=weft.v1.JoinMode" json:"join,omitempty"`
+	Open          []*InviteKey           `protobuf:"bytes,4,rep,name=open,proto3" json:"open,omitempty"` // of an open team: the invites that anybody may use, their public seeds in them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamOffer) Reset() {
+	*x = TeamOffer{}
+	mi := &file_weft_v1_peer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamOffer) ProtoMessage() {}
+
+func (x *TeamOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamOffer.ProtoReflect.Descriptor instead.
+func (*TeamOffer) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TeamOffer) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *TeamOffer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TeamOffer) GetJoin() JoinMode {
+	if x != nil {
+		return x.Join
+	}
+	return JoinMode_JOIN_MODE_UNSPECIFIED
+}
+
+func (x *TeamOffer) GetOpen() []*InviteKey {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
 
 type LobbyReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"` // "" or the API's code: NOT_FOUND, EXPIRED, QUOTA, ...
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Admit         []byte                 `protobuf:"bytes,3,opt,name=admit,proto3" json:"admit,omitempty"`                                // hash of the admit operation
+	Admit         []byte                 `protobuf:"bytes,3,opt,name=admit,proto3" json:"admit,omitempty"`                                // hash of what gave the role: the admit operation, or another
 	Charter       []byte                 `protobuf:"bytes,4,opt,name=charter,proto3" json:"charter,omitempty"`                            // genesis of the team
 	PeerRecords   [][]byte               `protobuf:"bytes,5,rep,name=peer_records,json=peerRecords,proto3" json:"peer_records,omitempty"` // of the team's nodes
+	Teams         []*TeamOffer           `protobuf:"bytes,6,rep,name=teams,proto3" json:"teams,omitempty"`                                // answer to ask
+	Waiting       bool                   `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`                           // answer to ask_in: nobody has decided yet
+	Proof         []*GovernanceObject    `protobuf:"bytes,8,rep,name=proof,proto3" json:"proof,omitempty"`                                // answer to why
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LobbyReply) Reset() {
 	*x = LobbyReply{}
-	mi := &file_weft_v1_peer_proto_msgTypes[21]
+	mi := &file_weft_v1_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +2231,7 @@ func (x *LobbyReply) String() string {
 func (*LobbyReply) ProtoMessage() {}
 
 func (x *LobbyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_peer_proto_msgTypes[21]
+	mi := &file_weft_v1_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +2244,7 @@ func (x *LobbyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LobbyReply.ProtoReflect.Descriptor instead.
 func (*LobbyReply) Descriptor() ([]byte, []int) {
-	return file_weft_v1_peer_proto_rawDescGZIP(), []int{21}
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LobbyReply) GetCode() string {
@@ -1784,6 +2278,27 @@ func (x *LobbyReply) GetCharter() []byte {
 func (x *LobbyReply) GetPeerRecords() [][]byte {
 	if x != nil {
 		return x.PeerRecords
+	}
+	return nil
+}
+
+func (x *LobbyReply) GetTeams() []*TeamOffer {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *LobbyReply) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *LobbyReply) GetProof() []*GovernanceObject {
+	if x != nil {
+		return x.Proof
 	}
 	return nil
 }
@@ -1881,7 +2396,7 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12-\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x15.weft.v1.AnswerStatusR\x06status\x12\x1e\n" +
 	"\x03run\x18\x03 \x01(\v2\f.weft.v1.RunR\x03run\x12\x12\n" +
-	"\x04done\x18\x04 \x01(\bR\x04done\"\x8c\x03\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\"\xbd\x03\n" +
 	"\tSyncFrame\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.weft.v1.SyncHelloH\x00R\x05hello\x12-\n" +
 	"\x06vector\x18\x02 \x01(\v2\x13.weft.v1.TeamVectorH\x00R\x06vector\x12#\n" +
@@ -1892,8 +2407,17 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\x05marks\x18\x06 \x01(\v2\x0e.weft.v1.MarksH\x00R\x05marks\x12,\n" +
 	"\x05peers\x18\a \x01(\v2\x14.weft.v1.PeerRecordsH\x00R\x05peers\x12)\n" +
 	"\x06credit\x18\b \x01(\v2\x0f.weft.v1.CreditH\x00R\x06credit\x12)\n" +
-	"\x06cancel\x18\t \x01(\v2\x0f.weft.v1.CancelH\x00R\x06cancelB\a\n" +
-	"\x05frame\"x\n" +
+	"\x06cancel\x18\t \x01(\v2\x0f.weft.v1.CancelH\x00R\x06cancel\x12/\n" +
+	"\bfarewell\x18\n" +
+	" \x01(\v2\x11.weft.v1.FarewellH\x00R\bfarewellB\a\n" +
+	"\x05frame\":\n" +
+	"\x10GovernanceObject\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\"g\n" +
+	"\bFarewell\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x123\n" +
+	"\aobjects\x18\x02 \x03(\v2\x19.weft.v1.GovernanceObjectR\aobjects\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"x\n" +
 	"\x04Mark\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\fR\x04user\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\fR\x04team\x12\x14\n" +
@@ -1910,17 +2434,46 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\x04user\x18\x03 \x01(\fR\x04user\x12)\n" +
 	"\apresent\x18\x04 \x01(\v2\x0f.weft.v1.SignedR\apresent\x12!\n" +
 	"\fuser_charter\x18\x05 \x01(\fR\vuserCharter\x12)\n" +
-	"\x10invite_signature\x18\x06 \x01(\fR\x0finviteSignature\"A\n" +
+	"\x10invite_signature\x18\x06 \x01(\fR\x0finviteSignature\"\x1d\n" +
+	"\aTeamAsk\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\"\x97\x01\n" +
+	"\n" +
+	"RequestAsk\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12)\n" +
+	"\apresent\x18\x02 \x01(\v2\x0f.weft.v1.SignedR\apresent\x12)\n" +
+	"\arequest\x18\x03 \x01(\v2\x0f.weft.v1.SignedR\arequest\x12\x1f\n" +
+	"\vpeer_record\x18\x04 \x01(\fR\n" +
+	"peerRecord\"i\n" +
+	"\aHomeAsk\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12)\n" +
+	"\apresent\x18\x02 \x01(\v2\x0f.weft.v1.SignedR\apresent\x12\x1f\n" +
+	"\vpeer_record\x18\x03 \x01(\fR\n" +
+	"peerRecord\"0\n" +
+	"\x06WhyAsk\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\fR\x04user\"\xe2\x01\n" +
 	"\fLobbyRequest\x12&\n" +
-	"\x05knock\x18\x01 \x01(\v2\x0e.weft.v1.KnockH\x00R\x05knockB\t\n" +
-	"\arequest\"\x8d\x01\n" +
+	"\x05knock\x18\x01 \x01(\v2\x0e.weft.v1.KnockH\x00R\x05knock\x12$\n" +
+	"\x03ask\x18\x02 \x01(\v2\x10.weft.v1.TeamAskH\x00R\x03ask\x12,\n" +
+	"\x06ask_in\x18\x03 \x01(\v2\x13.weft.v1.RequestAskH\x00R\x05askIn\x12&\n" +
+	"\x04home\x18\x04 \x01(\v2\x10.weft.v1.HomeAskH\x00R\x04home\x12#\n" +
+	"\x03why\x18\x05 \x01(\v2\x0f.weft.v1.WhyAskH\x00R\x03whyB\t\n" +
+	"\arequest\"\x82\x01\n" +
+	"\tTeamOffer\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
+	"\x04join\x18\x03 \x01(\x0e2\x11.weft.v1.JoinModeR\x04join\x12&\n" +
+	"\x04open\x18\x04 \x03(\v2\x12.weft.v1.InviteKeyR\x04open\"\x82\x02\n" +
 	"\n" +
 	"LobbyReply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05admit\x18\x03 \x01(\fR\x05admit\x12\x18\n" +
 	"\acharter\x18\x04 \x01(\fR\acharter\x12!\n" +
-	"\fpeer_records\x18\x05 \x03(\fR\vpeerRecords*\xab\x01\n" +
+	"\fpeer_records\x18\x05 \x03(\fR\vpeerRecords\x12(\n" +
+	"\x05teams\x18\x06 \x03(\v2\x12.weft.v1.TeamOfferR\x05teams\x12\x18\n" +
+	"\awaiting\x18\a \x01(\bR\awaiting\x12/\n" +
+	"\x05proof\x18\b \x03(\v2\x19.weft.v1.GovernanceObjectR\x05proof*\xab\x01\n" +
 	"\fAnswerStatus\x12\x14\n" +
 	"\x10ANSWER_STATUS_OK\x10\x00\x12\x1c\n" +
 	"\x18ANSWER_STATUS_NOT_MEMBER\x10\x01\x12\x1a\n" +
@@ -1942,42 +2495,51 @@ func file_weft_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_weft_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_weft_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_weft_v1_peer_proto_goTypes = []any{
-	(AnswerStatus)(0),     // 0: weft.v1.AnswerStatus
-	(*RecordItem)(nil),    // 1: weft.v1.RecordItem
-	(*Run)(nil),           // 2: weft.v1.Run
-	(*Head)(nil),          // 3: weft.v1.Head
-	(*Push)(nil),          // 4: weft.v1.Push
-	(*Beat)(nil),          // 5: weft.v1.Beat
-	(*TopicMessage)(nil),  // 6: weft.v1.TopicMessage
-	(*VectorElement)(nil), // 7: weft.v1.VectorElement
-	(*BoardVector)(nil),   // 8: weft.v1.BoardVector
-	(*SyncHello)(nil),     // 9: weft.v1.SyncHello
-	(*TeamVector)(nil),    // 10: weft.v1.TeamVector
-	(*EpochPoint)(nil),    // 11: weft.v1.EpochPoint
-	(*Want)(nil),          // 12: weft.v1.Want
-	(*Credit)(nil),        // 13: weft.v1.Credit
-	(*Cancel)(nil),        // 14: weft.v1.Cancel
-	(*Answer)(nil),        // 15: weft.v1.Answer
-	(*SyncFrame)(nil),     // 16: weft.v1.SyncFrame
-	(*Mark)(nil),          // 17: weft.v1.Mark
-	(*Marks)(nil),         // 18: weft.v1.Marks
-	(*PeerRecords)(nil),   // 19: weft.v1.PeerRecords
-	(*Knock)(nil),         // 20: weft.v1.Knock
-	(*LobbyRequest)(nil),  // 21: weft.v1.LobbyRequest
-	(*LobbyReply)(nil),    // 22: weft.v1.LobbyReply
-	(*Position)(nil),      // 23: weft.v1.Position
-	(*Signed)(nil),        // 24: weft.v1.Signed
+	(AnswerStatus)(0),        // 0: weft.v1.AnswerStatus
+	(*RecordItem)(nil),       // 1: weft.v1.RecordItem
+	(*Run)(nil),              // 2: weft.v1.Run
+	(*Head)(nil),             // 3: weft.v1.Head
+	(*Push)(nil),             // 4: weft.v1.Push
+	(*Beat)(nil),             // 5: weft.v1.Beat
+	(*TopicMessage)(nil),     // 6: weft.v1.TopicMessage
+	(*VectorElement)(nil),    // 7: weft.v1.VectorElement
+	(*BoardVector)(nil),      // 8: weft.v1.BoardVector
+	(*SyncHello)(nil),        // 9: weft.v1.SyncHello
+	(*TeamVector)(nil),       // 10: weft.v1.TeamVector
+	(*EpochPoint)(nil),       // 11: weft.v1.EpochPoint
+	(*Want)(nil),             // 12: weft.v1.Want
+	(*Credit)(nil),           // 13: weft.v1.Credit
+	(*Cancel)(nil),           // 14: weft.v1.Cancel
+	(*Answer)(nil),           // 15: weft.v1.Answer
+	(*SyncFrame)(nil),        // 16: weft.v1.SyncFrame
+	(*GovernanceObject)(nil), // 17: weft.v1.GovernanceObject
+	(*Farewell)(nil),         // 18: weft.v1.Farewell
+	(*Mark)(nil),             // 19: weft.v1.Mark
+	(*Marks)(nil),            // 20: weft.v1.Marks
+	(*PeerRecords)(nil),      // 21: weft.v1.PeerRecords
+	(*Knock)(nil),            // 22: weft.v1.Knock
+	(*TeamAsk)(nil),          // 23: weft.v1.TeamAsk
+	(*RequestAsk)(nil),       // 24: weft.v1.RequestAsk
+	(*HomeAsk)(nil),          // 25: weft.v1.HomeAsk
+	(*WhyAsk)(nil),           // 26: weft.v1.WhyAsk
+	(*LobbyRequest)(nil),     // 27: weft.v1.LobbyRequest
+	(*TeamOffer)(nil),        // 28: weft.v1.TeamOffer
+	(*LobbyReply)(nil),       // 29: weft.v1.LobbyReply
+	(*Position)(nil),         // 30: weft.v1.Position
+	(*Signed)(nil),           // 31: weft.v1.Signed
+	(JoinMode)(0),            // 32: weft.v1.JoinMode
+	(*InviteKey)(nil),        // 33: weft.v1.InviteKey
 }
 var file_weft_v1_peer_proto_depIdxs = []int32{
 	1,  // 0: weft.v1.Run.items:type_name -> weft.v1.RecordItem
-	23, // 1: weft.v1.Head.position:type_name -> weft.v1.Position
+	30, // 1: weft.v1.Head.position:type_name -> weft.v1.Position
 	2,  // 2: weft.v1.Push.runs:type_name -> weft.v1.Run
 	3,  // 3: weft.v1.Push.heads:type_name -> weft.v1.Head
 	3,  // 4: weft.v1.Beat.heads:type_name -> weft.v1.Head
 	4,  // 5: weft.v1.TopicMessage.push:type_name -> weft.v1.Push
-	24, // 6: weft.v1.TopicMessage.beat:type_name -> weft.v1.Signed
+	31, // 6: weft.v1.TopicMessage.beat:type_name -> weft.v1.Signed
 	7,  // 7: weft.v1.BoardVector.elements:type_name -> weft.v1.VectorElement
 	8,  // 8: weft.v1.TeamVector.boards:type_name -> weft.v1.BoardVector
 	11, // 9: weft.v1.Want.have:type_name -> weft.v1.EpochPoint
@@ -1988,19 +2550,32 @@ var file_weft_v1_peer_proto_depIdxs = []int32{
 	10, // 14: weft.v1.SyncFrame.vector:type_name -> weft.v1.TeamVector
 	12, // 15: weft.v1.SyncFrame.want:type_name -> weft.v1.Want
 	15, // 16: weft.v1.SyncFrame.answer:type_name -> weft.v1.Answer
-	18, // 17: weft.v1.SyncFrame.marks:type_name -> weft.v1.Marks
-	19, // 18: weft.v1.SyncFrame.peers:type_name -> weft.v1.PeerRecords
+	20, // 17: weft.v1.SyncFrame.marks:type_name -> weft.v1.Marks
+	21, // 18: weft.v1.SyncFrame.peers:type_name -> weft.v1.PeerRecords
 	13, // 19: weft.v1.SyncFrame.credit:type_name -> weft.v1.Credit
 	14, // 20: weft.v1.SyncFrame.cancel:type_name -> weft.v1.Cancel
-	7,  // 21: weft.v1.Mark.elements:type_name -> weft.v1.VectorElement
-	24, // 22: weft.v1.Marks.marks:type_name -> weft.v1.Signed
-	24, // 23: weft.v1.Knock.present:type_name -> weft.v1.Signed
-	20, // 24: weft.v1.LobbyRequest.knock:type_name -> weft.v1.Knock
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	18, // 21: weft.v1.SyncFrame.farewell:type_name -> weft.v1.Farewell
+	17, // 22: weft.v1.Farewell.objects:type_name -> weft.v1.GovernanceObject
+	7,  // 23: weft.v1.Mark.elements:type_name -> weft.v1.VectorElement
+	31, // 24: weft.v1.Marks.marks:type_name -> weft.v1.Signed
+	31, // 25: weft.v1.Knock.present:type_name -> weft.v1.Signed
+	31, // 26: weft.v1.RequestAsk.present:type_name -> weft.v1.Signed
+	31, // 27: weft.v1.RequestAsk.request:type_name -> weft.v1.Signed
+	31, // 28: weft.v1.HomeAsk.present:type_name -> weft.v1.Signed
+	22, // 29: weft.v1.LobbyRequest.knock:type_name -> weft.v1.Knock
+	23, // 30: weft.v1.LobbyRequest.ask:type_name -> weft.v1.TeamAsk
+	24, // 31: weft.v1.LobbyRequest.ask_in:type_name -> weft.v1.RequestAsk
+	25, // 32: weft.v1.LobbyRequest.home:type_name -> weft.v1.HomeAsk
+	26, // 33: weft.v1.LobbyRequest.why:type_name -> weft.v1.WhyAsk
+	32, // 34: weft.v1.TeamOffer.join:type_name -> weft.v1.JoinMode
+	33, // 35: weft.v1.TeamOffer.open:type_name -> weft.v1.InviteKey
+	28, // 36: weft.v1.LobbyReply.teams:type_name -> weft.v1.TeamOffer
+	17, // 37: weft.v1.LobbyReply.proof:type_name -> weft.v1.GovernanceObject
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_peer_proto_init() }
@@ -2023,9 +2598,14 @@ func file_weft_v1_peer_proto_init() {
 		(*SyncFrame_Peers)(nil),
 		(*SyncFrame_Credit)(nil),
 		(*SyncFrame_Cancel)(nil),
+		(*SyncFrame_Farewell)(nil),
 	}
-	file_weft_v1_peer_proto_msgTypes[20].OneofWrappers = []any{
+	file_weft_v1_peer_proto_msgTypes[26].OneofWrappers = []any{
 		(*LobbyRequest_Knock)(nil),
+		(*LobbyRequest_Ask)(nil),
+		(*LobbyRequest_AskIn)(nil),
+		(*LobbyRequest_Home)(nil),
+		(*LobbyRequest_Why)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2033,7 +2613,7 @@ func file_weft_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_peer_proto_rawDesc), len(file_weft_v1_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
