@@ -2206,13 +2206,17 @@ func (x *DeviceMark) GetDevSeq() uint64 {
 	return 0
 }
 
-// ForkProof: two records of one (board, node, epoch, seq) with their signed heads.
+// ForkProof: two records of one (board, node, epoch, seq), both after the same one, with their signed heads. A head may stand
+// above its record: then rest has the records between them and that of the head itself, 40 bytes each: entry hash 32,
+// received_hlc 8, big-endian; at most 128.
 type ForkProof struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	RecordA        []byte                 `protobuf:"bytes,1,opt,name=record_a,json=recordA,proto3" json:"record_a,omitempty"`
+	RecordA        []byte                 `protobuf:"bytes,1,opt,name=record_a,json=recordA,proto3" json:"record_a,omitempty"` // the record's 168 bytes
 	HeadSignatureA []byte                 `protobuf:"bytes,2,opt,name=head_signature_a,json=headSignatureA,proto3" json:"head_signature_a,omitempty"`
 	RecordB        []byte                 `protobuf:"bytes,3,opt,name=record_b,json=recordB,proto3" json:"record_b,omitempty"`
 	HeadSignatureB []byte                 `protobuf:"bytes,4,opt,name=head_signature_b,json=headSignatureB,proto3" json:"head_signature_b,omitempty"`
+	RestA          []byte                 `protobuf:"bytes,5,opt,name=rest_a,json=restA,proto3" json:"rest_a,omitempty"`
+	RestB          []byte                 `protobuf:"bytes,6,opt,name=rest_b,json=restB,proto3" json:"rest_b,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2271,6 +2275,20 @@ func (x *ForkProof) GetRecordB() []byte {
 func (x *ForkProof) GetHeadSignatureB() []byte {
 	if x != nil {
 		return x.HeadSignatureB
+	}
+	return nil
+}
+
+func (x *ForkProof) GetRestA() []byte {
+	if x != nil {
+		return x.RestA
+	}
+	return nil
+}
+
+func (x *ForkProof) GetRestB() []byte {
+	if x != nil {
+		return x.RestB
 	}
 	return nil
 }
@@ -2585,12 +2603,14 @@ const file_weft_v1_objects_proto_rawDesc = "" +
 	"DeviceMark\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x1b\n" +
 	"\tdev_epoch\x18\x02 \x01(\x06R\bdevEpoch\x12\x17\n" +
-	"\adev_seq\x18\x03 \x01(\x04R\x06devSeq\"\x95\x01\n" +
+	"\adev_seq\x18\x03 \x01(\x04R\x06devSeq\"\xc3\x01\n" +
 	"\tForkProof\x12\x19\n" +
 	"\brecord_a\x18\x01 \x01(\fR\arecordA\x12(\n" +
 	"\x10head_signature_a\x18\x02 \x01(\fR\x0eheadSignatureA\x12\x19\n" +
 	"\brecord_b\x18\x03 \x01(\fR\arecordB\x12(\n" +
-	"\x10head_signature_b\x18\x04 \x01(\fR\x0eheadSignatureB\"\xa4\x01\n" +
+	"\x10head_signature_b\x18\x04 \x01(\fR\x0eheadSignatureB\x12\x15\n" +
+	"\x06rest_a\x18\x05 \x01(\fR\x05restA\x12\x15\n" +
+	"\x06rest_b\x18\x06 \x01(\fR\x05restB\"\xa4\x01\n" +
 	"\n" +
 	"InviteLink\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\fR\x04team\x12\x1b\n" +
