@@ -29,16 +29,25 @@ type link struct {
 	node       board.NodeID
 	governance bool
 	s          network.Stream
-	wake       chan struct{} // capacity one: the writer has something to look at
-	ended      chan struct{} // closed when the reader has returned
+	wake       chan struct{}              // capacity one: the writer has something to look at
+	ended      chan struct{}              // closed when the reader has returned
+	parting    []*weftv1.GovernanceObject // of a farewell that comes in several frames; the reader's
 
 	mu struct {
 		sync.Mutex
-		control [][]byte // frames that wait to be sent, before any answer
+		control []outFrame // frames that wait to be sent, before any answer
 		bytes   int
 		serving []*transfer // what this node was asked for, in turn
 		closed  bool
+		leaving bool // what is in control is the last to be sent
 	}
+}
+
+// outFrame is an encoded frame and the team that it is about; without one it goes to anybody.
+type outFrame struct {
+	b       []byte
+	team    board.TeamID
+	records bool // only a node of the team may have it; else also who is asked for the team on the way into it
 }
 
 // linkUp and linkDown tell the loop of a link whose hello has come, and of its end.
@@ -217,11 +226,11 @@ func (k *link) send(f *weftv1.SyncFrame) {
 	}
 	k.m.stats.frames.WithLabelValues("out", kindOf(f)).Inc()
 	k.mu.Lock()
-	if k.mu.closed {
+	if k.mu.closed || k.mu.leaving {
 		k.mu.Unlock()
 		return
 	}
-	k.mu.control = append(k.mu.control, b)
+	k.mu.control = append(k.mu.control, outFrame{b: b, team: teamOf(f)})
 	k.mu.bytes += len(b)
 	full := k.mu.bytes > maxControl
 	k.mu.Unlock()
@@ -238,16 +247,20 @@ func (k *link) write() {
 	defer k.s.Reset()
 	for {
 		k.mu.Lock()
-		frames, closed := k.mu.control, k.mu.closed
+		frames, closed, leaving := k.mu.control, k.mu.closed, k.mu.leaving
 		k.mu.control, k.mu.bytes = nil, 0
 		k.mu.Unlock()
 		if closed {
 			return
 		}
-		for _, b := range frames {
-			if err := k.put(b); err != nil {
+		for _, f := range frames {
+			if err := k.put(f); err != nil {
 				return
 			}
+		}
+		if leaving {
+			k.takeLeave()
+			return
 		}
 		if len(frames) > 0 {
 			continue
@@ -266,11 +279,19 @@ func (k *link) write() {
 	}
 }
 
-func (k *link) put(b []byte) error {
-	if err := writeAll(k.s, b); err != nil {
+// put writes a frame, if its reader may still have it: it may have left the team while the frame waited.
+func (k *link) put(f outFrame) error {
+	if f.team != (board.TeamID{}) {
+		if may := k.m.who.mayReceive(k.node, f.team) || !f.records && k.m.who.mayAsk(k.node, f.team); !may {
+			k.m.stats.refused.WithLabelValues("frame_to_former_node").Inc()
+			return nil
+		}
+		k.m.sent.add(k.node, f.team, len(f.b))
+	}
+	if err := writeAll(k.s, f.b); err != nil {
 		return err
 	}
-	k.m.stats.bytes.WithLabelValues("out").Add(float64(len(b)))
+	k.m.stats.bytes.WithLabelValues("out").Add(float64(len(f.b)))
 	return nil
 }
 
@@ -310,6 +331,8 @@ func (k *link) take(f *weftv1.SyncFrame) error {
 		return k.takeAnswer(f.Answer)
 	case *weftv1.SyncFrame_Peers:
 		return k.takePeers(f.Peers)
+	case *weftv1.SyncFrame_Farewell:
+		return k.takeFarewell(f.Farewell)
 	case *weftv1.SyncFrame_Hello:
 		return fmt.Errorf("%w: a second hello", errFrameBad)
 	}
@@ -387,6 +410,23 @@ func kindOf(f *weftv1.SyncFrame) string {
 		return "credit"
 	case *weftv1.SyncFrame_Cancel:
 		return "cancel"
+	case *weftv1.SyncFrame_Farewell:
+		return "farewell"
 	}
 	return "unknown"
+}
+
+// teamOf is the team that a frame is about; zero for those that tell nothing of any.
+func teamOf(f *weftv1.SyncFrame) (t board.TeamID) {
+	switch f := f.Frame.(type) {
+	case *weftv1.SyncFrame_Vector:
+		copy(t[:], f.Vector.Team)
+	case *weftv1.SyncFrame_Want:
+		copy(t[:], f.Want.Team)
+	case *weftv1.SyncFrame_AskVector:
+		copy(t[:], f.AskVector)
+	case *weftv1.SyncFrame_Peers:
+		copy(t[:], f.Peers.Team)
+	}
+	return t
 }

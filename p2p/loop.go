@@ -226,8 +226,8 @@ func (l *loop) look() {
 	}
 	l.m.subs.follow(slices.SortedFunc(maps.Values(now.topics), compareTeams))
 	l.retryEarly()
-	for n, still := range losses(before, now) {
-		l.lost(n, still)
+	for n, x := range losses(before, now) {
+		l.lost(n, x)
 	}
 	l.m.peers.changed()
 	for key, k := range l.links {
@@ -246,13 +246,16 @@ func (l *loop) look() {
 
 // tellTeam tells the Replica of a team's nodes and boards, and of what is held of boards that are new to it.
 func (l *loop) tellTeam(t board.TeamID, st *team.State) {
-	ev := board.TeamChanged{Team: t, Nodes: st.Nodes()}
+	ev := board.TeamChanged{Team: t, Nodes: st.Nodes(), Former: originsOf(st)}
 	if st.IsNode(l.m.self) {
 		l.m.who.settle(t)
 	} else if !st.Known() {
 		l.findAgain(t)
 	}
 	ev.Via = l.m.who.trustedFor(t)
+	if l.m.who.out(st) { // nothing but governance, from teammates that come by themselves: perhaps this node is in again
+		ev.Nodes, ev.Via = nil, st.Nodes()
+	}
 	for _, b := range st.Boards() {
 		ev.Boards = append(ev.Boards, b.ID)
 	}
@@ -285,25 +288,6 @@ func (l *loop) tellOrphans(t board.TeamID, b board.ID) {
 	for o, seqs := range orphans {
 		l.tell(board.Orphaned{Team: t, Board: b, Origin: o, Seqs: seqs})
 	}
-}
-
-// lost sees to it that a node that left a team gets nothing more of it: its streams are closed and it is disconnected
-// once, because pubsub goes on sending to a peer that is in a topic's mesh. Where it shares another team it may come back.
-func (l *loop) lost(n board.NodeID, still bool) {
-	if n == l.m.self {
-		return
-	}
-	p, err := PeerIDOf(n)
-	if err != nil {
-		return
-	}
-	l.m.log.Info("a node left a team; disconnecting it", "peer", p.String(), "shares_another", still)
-	for _, governance := range []bool{true, false} {
-		if k := l.links[linkKey{n, governance}]; k != nil {
-			k.reset()
-		}
-	}
-	go l.m.host.Network().ClosePeer(p)
 }
 
 // closeLinks ends all streams. Called after run has returned.

@@ -37,6 +37,7 @@ type Mesh struct {
 	peers  *peering
 	lobby  *lobby
 	clocks skews // of other nodes
+	sent   *sent
 
 	records *records // of peers' addresses
 
@@ -63,6 +64,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.stats = newMetrics(o.Registerer)
 	m.kv = &settings{store: o.Store, log: o.Log}
 	m.book = openBook(o.Book, m.kv, o.Log)
+	m.sent = newSent()
 	m.who = newRoster(m)
 	m.gate = newGater(m)
 	h, err := newHost(&m.o, m.gate)

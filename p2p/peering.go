@@ -46,6 +46,7 @@ type target struct {
 	id       peer.ID
 	node     board.NodeID
 	isNode   bool // shares a team, so that streams are wanted too
+	passive  bool // of a team that this node is out of: never dialled, but heard if it comes
 	static   bool
 	worked   bool // a stream was open on the connection
 	busy     bool // a dial, or the opening of a stream, is under way
@@ -137,12 +138,12 @@ func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 			continue
 		}
 		if p.m.host.Network().Connectedness(t.id) != network.Connected {
-			if due(t.next) {
+			if !t.passive && due(t.next) {
 				p.dial(ctx, t, rnd)
 			}
 			continue
 		}
-		if t.isNode && slices.Compare(p.m.self[:], t.node[:]) < 0 && (p.missing(t, false) || p.missing(t, true)) && due(t.openNext) {
+		if (t.isNode || t.passive) && slices.Compare(p.m.self[:], t.node[:]) < 0 && (p.missing(t, false) || p.missing(t, true)) && due(t.openNext) {
 			p.open(ctx, t, rnd)
 		}
 	}
@@ -252,7 +253,7 @@ func (p *peering) linked(k *link) {
 	p.mu.Lock()
 	t := p.mu.targets[k.peer]
 	if t == nil && p.m.who.knows(k.node) { // on the way into a team, before the next look
-		t = &target{id: k.peer, node: k.node}
+		t = &target{id: k.peer, node: k.node, passive: p.m.who.isFormer(k.node)}
 		p.mu.targets[k.peer] = t
 	}
 	if t != nil {
@@ -361,13 +362,14 @@ func (p *peering) changed() {
 			t.openNext, t.opens = time.Time{}, 0
 		}
 	}
+	former := p.listen(v, isNode)
 	for id, t := range p.mu.targets {
 		if !isNode[id] && t.isNode {
 			t.isNode = false
 			p.m.host.ConnManager().Unprotect(id, "team")
-			if !t.static {
-				delete(p.mu.targets, id)
-			}
+		}
+		if t.passive = former[id] && !t.static; !isNode[id] && !former[id] && !t.static && !t.trusted(p.m.who) {
+			delete(p.mu.targets, id)
 		}
 	}
 	clear(p.mu.shares)

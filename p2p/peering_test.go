@@ -171,7 +171,7 @@ func TestLossesNameWhoSharesFewerTeams(t *testing.T) {
 	before := &view{shared: map[board.NodeID][]board.TeamID{x: {s, u}, y: {s}, z: {s}}}
 	now := &view{shared: map[board.NodeID][]board.TeamID{x: {u}, z: {s, u}}}
 	got := losses(before, now)
-	if len(got) != 2 || got[x] != true || got[y] != false {
+	if len(got) != 2 || !got[x].still || got[y].still || !slices.Equal(got[y].teams, []board.TeamID{s}) {
 		t.Fatal(got)
 	}
 }

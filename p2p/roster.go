@@ -31,8 +31,10 @@ type roster struct {
 // view is a snapshot; immutable.
 type view struct {
 	teams  map[board.TeamID]*team.State
-	topics map[string]board.TeamID
+	topics map[string]board.TeamID         // of teams that this node is a node of
+	names  map[string]board.TeamID         // of all teams here
 	shared map[board.NodeID][]board.TeamID // teams that this node and that one are both in
+	former map[board.NodeID]bool           // nodes of teams that this node is out of (roster.out)
 }
 
 func newRoster(m *Mesh) *roster {
@@ -59,25 +61,43 @@ func topicName(t board.TeamID) string {
 
 // look makes a new view of the store's teams and returns it with the one before.
 func (r *roster) look() (now, before *view) {
-	now = &view{teams: map[board.TeamID]*team.State{}, topics: map[string]board.TeamID{}, shared: map[board.NodeID][]board.TeamID{}}
+	now = &view{teams: map[board.TeamID]*team.State{}, topics: map[string]board.TeamID{}, names: map[string]board.TeamID{}, shared: map[board.NodeID][]board.TeamID{}, former: map[board.NodeID]bool{}}
 	for _, t := range r.m.o.Store.Teams() {
 		st, ok := r.m.o.Store.Team(t)
 		if !ok {
 			continue
 		}
 		now.teams[t] = st
+		name := topicName(t)
+		now.names[name] = t
 		if st.IsNode(r.m.self) { // before that there is nobody to talk to on the topic
-			now.topics[topicName(t)] = t
+			now.topics[name] = t
 		}
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(now.teams), compareTeams) {
+		out := r.out(now.teams[t])
 		for _, n := range now.teams[t].Nodes() {
-			now.shared[n] = append(now.shared[n], t)
+			if out {
+				now.former[n] = true
+			} else {
+				now.shared[n] = append(now.shared[n], t)
+			}
 		}
 	}
 	before = r.view.Swap(now)
 	r.changed.nudge()
 	return now, before
+}
+
+// out says whether this node knows a team whose node it isn't, and isn't on the way into: its person was removed, it was
+// denied, or it is no home of theirs (yet, or any more). It leaves such a team's nodes alone, but listens when one of them
+// comes: perhaps it is let in again.
+func (r *roster) out(st *team.State) bool {
+	if !st.Known() || st.IsNode(r.m.self) || len(r.trustedFor(st.ID())) > 0 {
+		return false
+	}
+	_, was := slices.BinarySearchFunc(originsOf(st), r.m.self, func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) })
+	return was || st.Role(r.m.o.Identity.User) != team.None
 }
 
 func compareTeams(a, b board.TeamID) int { return slices.Compare(a[:], b[:]) }
@@ -154,9 +174,9 @@ func (r *roster) trusts(n board.NodeID, t board.TeamID) bool {
 	return r.mu.trusted[n][t]
 }
 
-// knows says whether n shares a team with this node or is trusted for one.
+// knows says whether n shares a team with this node, or did, or is trusted for one.
 func (r *roster) knows(n board.NodeID) bool {
-	if len(r.view.Load().shared[n]) > 0 {
+	if v := r.view.Load(); len(v.shared[n]) > 0 || v.former[n] {
 		return true
 	}
 	r.mu.Lock()
@@ -174,6 +194,9 @@ func (r *roster) useful(n board.NodeID, governance bool) bool {
 	if !governance {
 		return false
 	}
+	if v.former[n] {
+		return true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for t := range r.mu.trusted[n] {
@@ -190,7 +213,8 @@ func (r *roster) knowsPeer(p peer.ID) bool {
 	return err == nil && r.knows(n)
 }
 
-// everyone are all nodes that share a team with this one or are trusted, in order, without this one.
+// everyone are all nodes to stay connected to: those that share a team with this one or are trusted, in order, without
+// this one.
 func (r *roster) everyone() []board.NodeID {
 	seen := map[board.NodeID]bool{}
 	for n := range r.view.Load().shared {
@@ -205,14 +229,20 @@ func (r *roster) everyone() []board.NodeID {
 	return slices.SortedFunc(maps.Keys(seen), func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) })
 }
 
-// losses are the nodes that share fewer teams in now than in before, and whether they share any still.
-func losses(before, now *view) map[board.NodeID]bool {
-	out := map[board.NodeID]bool{}
+// loss is what a node has lost from one view to the next.
+type loss struct {
+	teams []board.TeamID // that this node and that one shared
+	still bool           // they share another one
+}
+
+// losses are the nodes that share fewer teams in now than in before.
+func losses(before, now *view) map[board.NodeID]loss {
+	out := map[board.NodeID]loss{}
 	for n, old := range before.shared {
 		left := now.shared[n]
 		for _, t := range old {
 			if !slices.Contains(left, t) {
-				out[n] = len(left) > 0
+				out[n] = loss{append(out[n].teams, t), len(left) > 0}
 			}
 		}
 	}

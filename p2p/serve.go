@@ -215,7 +215,7 @@ func (k *link) serveNext() (bool, error) {
 		return true, nil
 	}
 	k.m.stats.frames.WithLabelValues("out", "answer").Inc()
-	return true, k.put(b)
+	return true, k.put(outFrame{b: b, team: t.team, records: true})
 }
 
 // answer sends an answer without a run.
@@ -224,7 +224,7 @@ func (k *link) answer(a *weftv1.Answer) error {
 	if err != nil {
 		return err
 	}
-	return k.put(b)
+	return k.put(outFrame{b: b})
 }
 
 func (k *link) finish(t *transfer) {

@@ -75,7 +75,7 @@ func newTopics(m *Mesh) (*topics, error) {
 	params := pubsub.DefaultGossipSubParams()
 	params.MaxIHaveLength = m.o.Limits.MessageIDs
 	gossip := []protocol.ID{pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}
-	ps, err := pubsub.NewGossipSub(t.ctx, m.host,
+	ps, err := pubsub.NewGossipSub(t.ctx, gossipHost{m.host, m},
 		pubsub.WithGossipSubProtocols(gossip, pubsub.GossipSubDefaultFeatures), // no floodsub: such a peer hears everything
 		pubsub.WithGossipSubParams(params),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
