@@ -28,17 +28,18 @@ type entryOut struct {
 	Own         bool   `json:"own"`
 	Read        bool   `json:"read"`
 	Late        bool   `json:"late,omitempty"`
+	Void        string `json:"void,omitempty"` // with --void: why it doesn't count
 }
 
 func entryOf(e *weftv1.Entry) entryOut {
 	return entryOut{EntryID: e.EntryId, Author: e.Author, AuthorName: e.AuthorName, HLC: e.Hlc, TimeMs: e.TimeMs, Kind: e.Kind, Text: e.Text,
-		BoardID: e.BoardId, ClientMsgID: e.ClientMsgId, ReplyTo: e.ReplyTo, Own: e.Own, Read: e.Read}
+		BoardID: e.BoardId, ClientMsgID: e.ClientMsgId, ReplyTo: e.ReplyTo, Own: e.Own, Read: e.Read, Void: e.Void}
 }
 
 // readFlags are the flags of weft read.
 type readFlags struct {
-	last         uint64
-	follow, mark bool
+	last               uint64
+	follow, mark, void bool
 }
 
 func (a *app) readCommand() *cobra.Command {
@@ -67,6 +68,9 @@ lines is the order of the entries.`,
 				return err
 			}
 			defer c.Close()
+			if f.void && f.mark {
+				return wrongUsage("--void and --mark don't go together: what doesn't count is never unread")
+			}
 			r := reader{app: a, client: c, at: at, flags: f}
 			if f.follow {
 				return r.follow(cmd.Context())
@@ -76,6 +80,7 @@ lines is the order of the entries.`,
 	}
 	cmd.Flags().Uint64Var(&f.last, "last", defaultLast, "how many of the newest entries; as many as you like")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with what arrives, until interrupted")
+	cmd.Flags().BoolVar(&f.void, "void", false, "for owners and admins: show what doesn't count, too, and why")
 	cmd.Flags().BoolVar(&f.mark, "mark", false, "mark everything up to what is printed as read")
 	return cmd
 }
@@ -91,7 +96,7 @@ type reader struct {
 
 func (r *reader) page(ctx context.Context, before, after string, limit uint64) (*weftv1.HistoryResponse, error) {
 	return call(ctx, r.client.Boards.History, &weftv1.HistoryRequest{
-		Team: r.at.team, Board: r.at.board, Limit: uint32(min(limit, pageSize)), Before: before, After: after,
+		Team: r.at.team, Board: r.at.board, Limit: uint32(min(limit, pageSize)), Before: before, After: after, IncludeVoid: r.flags.void,
 	})
 }
 
@@ -170,6 +175,9 @@ func (r *reader) showEntry(e entryOut) error {
 		}
 		if e.Late {
 			tag += " [arrived late]"
+		}
+		if e.Void != "" {
+			tag += " [doesn't count: " + oneLine(e.Void) + "]"
 		}
 		r.say("%s %s%s: %s", r.paint(dim, clock(e.TimeMs, now())), r.paint(bold, who), tag, indented(e.Text))
 	})

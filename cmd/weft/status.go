@@ -43,28 +43,46 @@ func builtFrom(info *debug.BuildInfo) string {
 }
 
 type statusOut struct {
-	NodeID          string   `json:"node_id"`
-	UserID          string   `json:"user_id"`
-	DeviceID        string   `json:"device_id"`
-	Name            string   `json:"name"`
-	Listen          []string `json:"listen"`
-	Edge            string   `json:"edge"`
-	Web             string   `json:"web"`
-	Socket          string   `json:"socket"`
-	Peers           uint32   `json:"peers"`
-	Version         string   `json:"version"`
-	Dir             string   `json:"dir"`
-	StoreID         string   `json:"store_id"`
-	StorageFull     bool     `json:"storage_full"`
-	RecoveryKeyKept bool     `json:"recovery_key_kept"`
-	UptimeMs        uint64   `json:"uptime_ms"`
+	NodeID          string     `json:"node_id"`
+	UserID          string     `json:"user_id"`
+	DeviceID        string     `json:"device_id"`
+	Name            string     `json:"name"`
+	Listen          []string   `json:"listen"`
+	Edge            string     `json:"edge"`
+	Web             string     `json:"web"`
+	Socket          string     `json:"socket"`
+	Peers           uint32     `json:"peers"`
+	Version         string     `json:"version"`
+	Dir             string     `json:"dir"`
+	StoreID         string     `json:"store_id"`
+	StorageFull     bool       `json:"storage_full"`
+	RecoveryKeyKept bool       `json:"recovery_key_kept"`
+	UptimeMs        uint64     `json:"uptime_ms"`
+	Alarms          []alarmOut `json:"alarms"`
+}
+
+// alarmOut is something that a person should look at.
+type alarmOut struct {
+	Team   string `json:"team"`
+	TeamID string `json:"team_id"`
+	Kind   string `json:"kind"`
+	Words  string `json:"words"`
+	Advice string `json:"advice"`
+}
+
+func alarmsOf(alarms []*weftv1.Alarm) []alarmOut {
+	out := make([]alarmOut, len(alarms))
+	for i, a := range alarms {
+		out[i] = alarmOut{a.Team, a.TeamId, a.Kind, a.Words, a.Advice}
+	}
+	return out
 }
 
 func statusOf(i *weftv1.GetInfoResponse) statusOut {
 	return statusOut{
 		NodeID: i.NodeId, UserID: i.UserId, DeviceID: i.DeviceId, Name: i.Name, Listen: list(i.Listen), Edge: i.Edge, Web: i.Web,
 		Socket: i.Socket, Peers: i.Peers, Version: i.Version, Dir: i.Dir, StoreID: i.StoreId, StorageFull: i.StorageFull,
-		RecoveryKeyKept: i.RecoveryKeyKept, UptimeMs: i.UptimeMs,
+		RecoveryKeyKept: i.RecoveryKeyKept, UptimeMs: i.UptimeMs, Alarms: alarmsOf(i.Alarms),
 	}
 }
 
@@ -113,6 +131,12 @@ func (a *app) sayStatus(i *weftv1.GetInfoResponse) {
 	}
 	if i.RecoveryKeyKept {
 		a.say("The recovery key is still on this machine: weft device recovery-key shows it once, for paper, and erases it.")
+	}
+	for _, al := range i.Alarms {
+		a.say("team %s: %s", oneLine(al.Team), oneLine(al.Words))
+		if al.Advice != "" {
+			a.say("  %s", oneLine(al.Advice))
+		}
 	}
 }
 

@@ -86,6 +86,12 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// isTerminalIn says whether a person types there.
+func isTerminalIn(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // plural is "1 entry", "2 entries".
 func plural(n uint64, one, many string) string {
 	if n == 1 {

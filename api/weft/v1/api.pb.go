@@ -2467,6 +2467,7 @@ type CreateInviteRequest struct {
 	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`                                     // member (default) or reader
 	Uses          uint32                 `protobuf:"varint,3,opt,name=uses,proto3" json:"uses,omitempty"`                                    // 0: 1
 	ExpiresInMs   uint64                 `protobuf:"varint,4,opt,name=expires_in_ms,json=expiresInMs,proto3" json:"expires_in_ms,omitempty"` // 0: 7 days
+	Admit         bool                   `protobuf:"varint,5,opt,name=admit,proto3" json:"admit,omitempty"`                                  // in a team that asks for approval: a link that lets in without it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2529,11 +2530,19 @@ func (x *CreateInviteRequest) GetExpiresInMs() uint64 {
 	return 0
 }
 
+func (x *CreateInviteRequest) GetAdmit() bool {
+	if x != nil {
+		return x.Admit
+	}
+	return false
+}
+
 type CreateInviteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Link          string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
-	InviteId      string                 `protobuf:"bytes,2,opt,name=invite_id,json=inviteId,proto3" json:"invite_id,omitempty"`
-	ExpiresMs     uint64                 `protobuf:"varint,3,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`
+	InviteId      string                 `protobuf:"bytes,2,opt,name=invite_id,json=inviteId,proto3" json:"invite_id,omitempty"`     // empty where the link only lets people ask
+	ExpiresMs     uint64                 `protobuf:"varint,3,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"` // 0: it does not expire
+	Ask           bool                   `protobuf:"varint,4,opt,name=ask,proto3" json:"ask,omitempty"`                              // with this link people ask to be let in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2587,6 +2596,13 @@ func (x *CreateInviteResponse) GetExpiresMs() uint64 {
 		return x.ExpiresMs
 	}
 	return 0
+}
+
+func (x *CreateInviteResponse) GetAsk() bool {
+	if x != nil {
+		return x.Ask
+	}
+	return false
 }
 
 type ListInvitesRequest struct {
@@ -7415,17 +7431,19 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12\x12\n" +
 	"\x04left\x18\r \x01(\bR\x04left\"@\n" +
 	"\x13ListMembersResponse\x12)\n" +
-	"\amembers\x18\x01 \x03(\v2\x0f.weft.v1.MemberR\amembers\"u\n" +
+	"\amembers\x18\x01 \x03(\v2\x0f.weft.v1.MemberR\amembers\"\x8b\x01\n" +
 	"\x13CreateInviteRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
 	"\x04uses\x18\x03 \x01(\rR\x04uses\x12\"\n" +
-	"\rexpires_in_ms\x18\x04 \x01(\x04R\vexpiresInMs\"f\n" +
+	"\rexpires_in_ms\x18\x04 \x01(\x04R\vexpiresInMs\x12\x14\n" +
+	"\x05admit\x18\x05 \x01(\bR\x05admit\"x\n" +
 	"\x14CreateInviteResponse\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\tR\x04link\x12\x1b\n" +
 	"\tinvite_id\x18\x02 \x01(\tR\binviteId\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x03 \x01(\x04R\texpiresMs\"(\n" +
+	"expires_ms\x18\x03 \x01(\x04R\texpiresMs\x12\x10\n" +
+	"\x03ask\x18\x04 \x01(\bR\x03ask\"(\n" +
 	"\x12ListInvitesRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\"D\n" +
 	"\x13ListInvitesResponse\x12-\n" +
