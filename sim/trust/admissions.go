@@ -98,6 +98,8 @@ func (e *evaluation) admit(o *operation) Verdict {
 	switch {
 	case c == nil:
 		return pending("charter")
+	case e.at(c.hash) < 0 && slices.Contains(e.st.Chain, c.hash):
+		return pending("upgrade")
 	case e.at(c.hash) < 0:
 		return void("charter not canonical")
 	case invite == nil:

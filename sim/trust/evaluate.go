@@ -97,9 +97,11 @@ func Evaluate(id board.TeamID, records []*Held) *State {
 	for _, c := range e.chain {
 		e.st.Chain = append(e.st.Chain, c.hash)
 	}
-	if e.chain[len(e.chain)-1].Rules > team.Rules {
+	if last := len(e.chain) - 1; e.chain[last].Rules > team.Rules {
 		e.st.Upgrade = true
-		return e.st
+		if e.chain = e.chain[:last]; last == 0 {
+			return e.st
+		}
 	}
 	for _, o := range sorted(e.ops) {
 		if o.GetAdmit() == nil {
@@ -173,7 +175,7 @@ func (e *evaluation) judgeCharters() {
 	for h, c := range e.charters {
 		_, parent := e.charters[board.Hash(slices.Concat(c.Prev, make([]byte, 32))[:32])]
 		switch {
-		case e.at(h) >= 0:
+		case slices.Contains(e.st.Chain, h):
 			e.st.Objects[h] = valid
 		case !parent:
 			e.st.Objects[h] = pending("parent")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"weft/board"
 	"weft/team"
@@ -43,7 +44,9 @@ func (e *evaluation) judge(o *operation, i item) Verdict {
 		return pending("charter")
 	}
 	at := e.at(c.hash)
-	if at < 0 {
+	if at < 0 && slices.Contains(e.st.Chain, c.hash) {
+		return pending("upgrade")
+	} else if at < 0 {
 		return void("charter not canonical")
 	}
 	set := o.GetSet()

@@ -29,11 +29,22 @@ func ancestors(register []grant, g grant) map[board.Hash]bool {
 				if bytes.Equal(x.hash[:], p) && !out[x.hash] {
 					out[x.hash] = true
 					todo = append(todo, x)
+					for _, y := range register {
+						if x.fork != nil && y.proves(x.fork) {
+							out[y.hash] = true
+						}
+					}
 				}
 			}
 		}
 	}
 	return out
+}
+
+// proves says whether g is a proof of the same fork: who names one names all, or the same contradiction under another nonce
+// would throw the node out again.
+func (g grant) proves(f *place) bool {
+	return g.fork != nil && g.fork.board == f.board && g.fork.Origin == f.Origin && g.fork.seq >= f.seq
 }
 
 // heads of a register are those that no other replaces.
