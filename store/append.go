@@ -121,7 +121,7 @@ func (s *Store) mayWrite(d *Draft) (*boardState, board.Hash, error) {
 		return nil, board.Hash{}, fmt.Errorf("couldn't post: %w", board.ErrNotMember)
 	}
 	h := board.Header{Team: d.Team, Board: d.Board, Author: d.Author, Device: d.Device.Public(), Cred: cred, Kind: d.Kind, ClientMsgID: d.ClientMsgID, DevSeq: 1, HLC: 1}
-	return b, cred, verdictError(st.CheckEntry(&h))
+	return b, cred, verdictError(st.CheckEntry(&h, nil))
 }
 
 // verdictError is what an author is told.

@@ -145,7 +145,7 @@ func (in *ingest) judge(i int) error {
 		in.voids[i] = "its kind belongs on the governance board"
 		return nil
 	}
-	switch v := in.state.CheckEntry(&e.Header); v.Status {
+	switch v := in.state.CheckEntry(&e.Header, nil); v.Status {
 	case team.Pending:
 		in.s.metrics.pending.Inc()
 		return fmt.Errorf("couldn't take entry %s: %s: %w", e.ID, v.Reason, board.ErrPending)

@@ -122,7 +122,7 @@ func (t *ingestTask) rejudge(g *group, i int, in *incoming) {
 	if st == t.in.state {
 		return
 	}
-	if v := st.CheckEntry(&in.entry.Header); v.Status == team.Void {
+	if v := st.CheckEntry(&in.entry.Header, nil); v.Status == team.Void {
 		in.void = v.Reason
 	} else if v.Status == team.Valid {
 		in.void = ""

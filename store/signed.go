@@ -39,7 +39,7 @@ func (s *Store) AppendSigned(ctx context.Context, e *board.Entry) (Receipt, erro
 		s.metrics.badSignature.Inc()
 		return Receipt{}, fmt.Errorf("couldn't take entry %s: %w", e.ID, board.ErrBadSignature)
 	}
-	v := ts.state.Load().CheckEntry(h)
+	v := ts.state.Load().CheckEntry(h, nil)
 	if v.Status == team.Pending {
 		return Receipt{}, verdictError(v)
 	}

@@ -185,10 +185,8 @@ func newTeam(id board.TeamID) *teamState {
 
 // govern hands a governance record to the team's evaluator.
 func (g *group) govern(ts *teamState, o *team.Object, at board.Position, prev board.Link) {
-	if at.Seq == 1 && prev != (board.Link{}) {
-		changed := ts.evaluator.AddSeal(at.Node, prev)
-		g.teams[ts] = g.teams[ts] || changed
-	}
+	changed := ts.evaluator.AddRecord(at, prev)
+	g.teams[ts] = g.teams[ts] || changed
 	if o == nil {
 		return
 	}
@@ -297,9 +295,7 @@ func (s *Store) evaluateLog(m *memory, ts *teamState, l *logState) error {
 			bad, err = eachRecord(txn, l.num, seq, l.st.Hi, func(at uint64, r stored) bool {
 				rec := board.Record{Board: l.board.id, Origin: l.origin, Seq: at, Prev: prev, Entry: r.entry.ID, Received: r.received}
 				h := rec.Hash()
-				if at == 1 && prev != (board.Link{}) {
-					ts.evaluator.AddSeal(l.origin.Node, prev)
-				}
+				ts.evaluator.AddRecord(rec.Position(), prev)
 				prev = board.Link{Epoch: l.origin.Epoch, Seq: at, Hash: h}
 				if o, err := team.EntryObject(r.entry); err == nil {
 					o.Records = []board.Position{rec.Position()}

@@ -92,7 +92,7 @@ func BenchmarkCheckEntry(b *testing.B) {
 		headers = append(headers, c.header(id, board.GeneralID(c.id)))
 	}
 	for i := 0; b.Loop(); i++ {
-		if v := st.CheckEntry(headers[i%len(headers)]); v.Status != Valid {
+		if v := st.CheckEntry(headers[i%len(headers)], nil); v.Status != Valid {
 			b.Fatal(v)
 		}
 	}
@@ -104,7 +104,7 @@ func TestCheckEntryAllocatesNothing(t *testing.T) {
 	st := c.ev.State()
 	h := c.header(people[7], board.GeneralID(c.id))
 	if n := testing.AllocsPerRun(100, func() {
-		if st.CheckEntry(h).Status != Valid {
+		if st.CheckEntry(h, nil).Status != Valid {
 			t.Error("not valid")
 		}
 	}); n != 0 {

@@ -93,33 +93,55 @@ func NewTeam(id Identity, name string, admins []board.UserID, nonce [16]byte) (b
 	return t, []*Object{c, p}, nil
 }
 
-// operation is an operation of id in the team of st.
+// operation is an operation of id in the team of st, under the charter that counts.
 func operation(st *State, id Identity, nonce [16]byte) *weftv1.Operation {
-	t := st.ID()
-	return &weftv1.Operation{Team: t[:], Author: id.User[:], Charter: t[:], Nonce: nonce[:]}
+	return operationUnder(st.head(), st.ID(), id.User, nonce)
+}
+
+func operationUnder(charter board.Hash, t board.TeamID, author [32]byte, nonce [16]byte) *weftv1.Operation {
+	return &weftv1.Operation{Team: t[:], Author: author[:], Charter: charter[:], Nonce: nonce[:]}
 }
 
 // mayGovern says whether id's device may act with power in the team.
 func mayGovern(st *State, id Identity, to string) error {
+	if err := mayAct(st, to); err != nil {
+		return err
+	}
 	switch r := st.Role(id.User); {
+	case r == None:
+		return fmt.Errorf("couldn't %s: %w", to, board.ErrNotMember)
+	case r == Removed || r == Banned:
+		return fmt.Errorf("couldn't %s: you were %w: %w", to, ErrRemoved, board.ErrNotMember)
+	case r != Owner && r != Admin:
+		return fmt.Errorf("couldn't %s: you are a %s: %w", to, r, ErrNoPower)
+	}
+	return maySign(st, id, to)
+}
+
+// mayAct says whether anyone may change the team at present.
+func mayAct(st *State, to string) error {
+	_, closed := st.Closed()
+	switch {
 	case !st.Known():
 		return fmt.Errorf("couldn't %s: the team's charter is not here yet: %w", to, board.ErrPending)
 	case st.UpgradeNeeded():
 		return fmt.Errorf("couldn't %s: %w", to, ErrUpgradeNeeded)
-	case r == None:
-		return fmt.Errorf("couldn't %s: %w", to, board.ErrNotMember)
-	case r != Owner && r != Admin:
-		return fmt.Errorf("couldn't %s: you are a %s: %w", to, r, ErrNoPower)
+	case closed:
+		return fmt.Errorf("couldn't %s: %w", to, ErrTeamClosed)
 	}
-	m, _ := st.people.get(id.User)
-	if !m.signs(id.Device.Public()) {
-		return fmt.Errorf("couldn't %s: this device is not known in the team: %w", to, board.ErrPending)
+	return nil
+}
+
+// maySign says whether id's device may sign for its user in the team.
+func maySign(st *State, id Identity, to string) error {
+	if m, ok := st.people.get(id.User); !ok || !m.signs(id.Device.Public()) {
+		return fmt.Errorf("couldn't %s: this device is not known in the team: present it there first: %w", to, board.ErrPending)
 	}
 	return nil
 }
 
 // NewBoard makes the operation that creates a board, whose id is board.OperationBoardID(o.Raw). nonce is random. Errors
-// wrap ErrBadName, ErrExists, ErrLimit, ErrNoPower, ErrUpgradeNeeded, board.ErrNotMember or board.ErrPending.
+// wrap ErrBadName, ErrExists, ErrLimit, or are those of NewSet for somebody without power.
 func NewBoard(st *State, id Identity, name string, nonce [16]byte) (*Object, error) {
 	if err := usable(name, "board"); err != nil {
 		return nil, err
@@ -142,12 +164,16 @@ func NewBoard(st *State, id Identity, name string, nonce [16]byte) (*Object, err
 
 // NewInvite makes an invite for quota people, until expiresMs (milliseconds since 1970; 0: for ever). seed is that of the
 // invite's own key, which goes into the link; admitter is the node that will answer for quota and expiry. nonce and seed
-// are random. Errors wrap ErrBadRequest, ErrLimit, ErrNoPower, ErrUpgradeNeeded, board.ErrNotMember or board.ErrPending.
+// are random. Errors wrap ErrJoinClosed, ErrApproval, ErrBadRequest, ErrLimit, or are those of NewSet for somebody without power.
 func NewInvite(st *State, id Identity, role Role, admitter board.NodeID, quota uint32, expiresMs uint64, nonce [16]byte, seed [32]byte) (*Object, error) {
 	if err := mayGovern(st, id, "invite"); err != nil {
 		return nil, err
 	}
 	switch {
+	case st.Policy().Join == weftv1.JoinMode_JOIN_MODE_CLOSED:
+		return nil, fmt.Errorf("couldn't invite: %w", ErrJoinClosed)
+	case st.Policy().Join == weftv1.JoinMode_JOIN_MODE_APPROVAL:
+		return nil, fmt.Errorf("couldn't invite: %w", ErrApproval)
 	case role != Reader && role != Member:
 		return nil, fmt.Errorf("couldn't invite as %s: an invite gives the role reader or member: %w", role, ErrBadRequest)
 	case quota < 1 || quota > MaxQuota:

@@ -9,13 +9,23 @@ import (
 
 // CheckEntry judges the header of an entry whose signature fits (trust §7): the device is its author's, the board exists,
 // and the right that it names counts, is the author's and allows writing. Whether a record of it counts, and whether it is
-// later than the entry before it, is for its holder to know. A valid entry costs no allocation.
-func (s *State) CheckEntry(h *board.Header) Verdict {
+// later than the entry before it, is for its holder to know. under answers whether one of the entry's records, counting
+// or not, stands at or below one of a cut's positions; it is asked only where a cut decides. nil is for a new entry at its
+// origin, which is under no cut: then a disbanded team refuses it, too. A valid entry costs no allocation.
+func (s *State) CheckEntry(h *board.Header, under func(*Cut) bool) Verdict {
+	v := s.checkEntry(h)
+	if v.Status != Valid {
+		v.Rule = ruleNames[v.Reason]
+	}
+	return v
+}
+
+func (s *State) checkEntry(h *board.Header) Verdict {
 	switch {
 	case h.Team != s.id:
 		return Verdict{Status: Void, Reason: reasonOtherTeam}
 	case s.charter == nil:
-		return Verdict{Pending, reasonNoGenesis, board.Hash(s.id)}
+		return Verdict{Status: Pending, Reason: reasonNoGenesis, Missing: board.Hash(s.id)}
 	case s.charter.Rules > Rules:
 		return Verdict{Status: Pending, Reason: reasonUpgrade}
 	case h.Kind.Governance() != (h.Board == s.governance):
@@ -27,13 +37,13 @@ func (s *State) CheckEntry(h *board.Header) Verdict {
 	}
 	m, ok := s.people.get(h.Author)
 	if !ok || len(m.keys) == 0 {
-		return Verdict{Pending, reasonNoPresent, board.Hash(h.Author)}
+		return Verdict{Status: Pending, Reason: reasonNoPresent, Missing: board.Hash(h.Author)}
 	}
 	if !m.signs([32]byte(h.Device)) {
 		if slices.Contains(m.ever, [32]byte(h.Device)) {
 			return Verdict{Status: Void, Reason: reasonDeviceRemoved}
 		}
-		return Verdict{Pending, reasonNoDevice, board.Hash(h.Author)}
+		return Verdict{Status: Pending, Reason: reasonNoDevice, Missing: board.Hash(h.Author)}
 	}
 	b, ok := s.boards[h.Board]
 	if !ok {
@@ -88,11 +98,11 @@ func (s *State) noBoard(b board.ID) Verdict {
 func (s *State) noCred(h *board.Header) Verdict {
 	o, ok := s.objects.get(h.Cred)
 	if !ok {
-		return Verdict{Pending, reasonNoCred, h.Cred}
+		return Verdict{Status: Pending, Reason: reasonNoCred, Missing: h.Cred}
 	}
 	switch {
 	case o.verdict.Status == Pending:
-		return Verdict{Pending, reasonCredPending, o.verdict.Missing}
+		return Verdict{Status: Pending, Reason: reasonCredPending, Missing: o.verdict.Missing}
 	case o.verdict.Status == Unevaluated:
 		return Verdict{Status: Pending, Reason: reasonLater}
 	case o.verdict.Status == Void:

@@ -138,9 +138,14 @@ func (e *Evaluator) look(it *item) {
 	e.stale.users[u] = struct{}{}
 }
 
-// AddSeal says that node's log on the governance board has a record that seals an epoch at prev. changed says that State
-// may be another one now.
-func (e *Evaluator) AddSeal(node board.NodeID, prev board.Link) (changed bool) {
+// AddRecord says that a record stands at a position of the governance board, after prev (zero at the start of a log; in
+// the first record of an epoch prev seals the one before). It is told of every record there, in any order, also of those
+// whose entries are no objects. changed says that State may be another one now.
+func (e *Evaluator) AddRecord(at board.Position, prev board.Link) (changed bool) {
+	if at.Board != e.state.governance || at.Seq != 1 || prev == (board.Link{}) {
+		return false
+	}
+	node := at.Node
 	o := board.Origin{Node: node, Epoch: prev.Epoch}
 	if prev.Seq <= e.seals[o] {
 		return false

@@ -91,7 +91,7 @@ func (e *Evaluator) judgeCharter(it *item) Verdict {
 	}
 	switch c := e.items[it.charter]; {
 	case c == nil:
-		return Verdict{Pending, reasonNoCharter, it.charter}
+		return Verdict{Status: Pending, Reason: reasonNoCharter, Missing: it.charter}
 	case c.act != actCharter:
 		return Verdict{Status: Void, Reason: reasonNotCharter}
 	}
@@ -114,7 +114,7 @@ func (e *Evaluator) settled(it *item) Verdict {
 	case e.founded && !evaluating:
 		return Verdict{Status: Unevaluated, Reason: reasonUpgrade}
 	case !e.founded:
-		return Verdict{Pending, reasonNoGenesis, board.Hash(e.id)}
+		return Verdict{Status: Pending, Reason: reasonNoGenesis, Missing: board.Hash(e.id)}
 	}
 	return it.verdict
 }

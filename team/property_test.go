@@ -24,7 +24,7 @@ type event struct {
 
 func (e event) tell(ev *Evaluator) {
 	if e.object == nil {
-		ev.AddSeal(e.node, e.seal)
+		ev.AddRecord(board.Position{Board: board.GovernanceID(ev.id), Node: e.node, Epoch: board.Epoch{N: 9}, Seq: 1}, e.seal)
 	} else if _, err := ev.Add(e.object); err != nil {
 		panic(err)
 	}
@@ -182,7 +182,7 @@ func dump(st *State, h *history) string {
 		for _, p := range h.people {
 			for _, on := range []board.ID{board.GeneralID(h.c.id), board.OperationBoardID(e.object.Raw)} {
 				hd := &board.Header{Team: h.c.id, Board: on, Author: p.User, Device: board.DeviceID(p.Device.Public()), Cred: e.object.Hash, Kind: board.KindPost}
-				fmt.Fprintln(&b, st.CheckEntry(hd), st.CanWrite(p.User, on))
+				fmt.Fprintln(&b, st.CheckEntry(hd, nil), st.CanWrite(p.User, on))
 			}
 		}
 	}

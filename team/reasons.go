@@ -31,3 +31,34 @@ const (
 	reasonCredRead      = "the right that it names does not allow writing here"
 	reasonRestricted    = "its author may only read"
 )
+
+var ruleNames = map[string]string{
+	reasonNoGenesis:     "no-genesis",
+	reasonUpgrade:       "upgrade-needed",
+	reasonOtherTeam:     "other-team",
+	reasonNoAuthor:      "no-author",
+	reasonNoCharter:     "charter-unknown",
+	reasonLaterCharter:  "charter-later",
+	reasonNotCharter:    "not-a-charter",
+	reasonNoPower:       "no-power",
+	reasonNoPresent:     "user-unknown",
+	reasonNoDevice:      "device-unknown",
+	reasonDeviceRemoved: "device-removed",
+	reasonNoInvite:      "invite-unknown",
+	reasonNotInvite:     "not-an-invite",
+	reasonInviteVoid:    "invite-void",
+	reasonNotAdmitter:   "not-admitter",
+	reasonBadProof:      "bad-proof",
+	reasonQuota:         "quota",
+	reasonLater:         "later",
+	reasonNoBoard:       "board-unknown",
+	reasonBoardVoid:     "board-void",
+	reasonWrongKind:     "wrong-kind",
+	reasonNoCred:        "cred-unknown",
+	reasonCredPending:   "cred-pending",
+	reasonCredOther:     "cred-other",
+	reasonCredVoid:      "cred-void",
+	reasonCredNoPower:   "cred-no-power",
+	reasonCredRead:      "cred-read",
+	reasonRestricted:    "muted",
+}

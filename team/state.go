@@ -38,6 +38,7 @@ func (s Status) String() string {
 // Verdict is what the rules say of an entry or an object.
 type Verdict struct {
 	Status  Status
+	Rule    string     // short and stable, for programs: "after-removal"; empty when Valid
 	Reason  string     // in words, for people; empty when Valid
 	Missing board.Hash // what a Pending waits for, if that has a name: charter, operation, user id or (16 bytes of it) board
 }

@@ -166,7 +166,7 @@ func (s *story) post() string {
 	if c := s.arg("cred", ""); c != "" {
 		h.Cred = s.object(c).Hash
 	}
-	v := st.CheckEntry(h)
+	v := st.CheckEntry(h, nil)
 	out := v.String()
 	if !v.Missing.IsZero() {
 		out += "\nmissing: " + s.nameOf(v.Missing)

@@ -26,7 +26,7 @@ func TestFoundInviteJoinPost(t *testing.T) {
 		t.Fatalf("after founding: %q, %v, %d nodes, %v", st.Name(), st.Role(c.owner.User), len(st.Nodes()), st.Boards())
 	}
 	general := board.GeneralID(c.id)
-	wantStatus(t, "the founder's post", st.CheckEntry(c.header(c.owner, general)), Valid)
+	wantStatus(t, "the founder's post", st.CheckEntry(c.header(c.owner, general), nil), Valid)
 
 	news := c.add(c.must(NewBoard(st, c.owner, "news", c.nonce())))
 	st = c.ev.State()
@@ -35,7 +35,7 @@ func TestFoundInviteJoinPost(t *testing.T) {
 	}
 
 	ben := person(t, "ben")
-	wantStatus(t, "a stranger's post", st.CheckEntry(c.header(ben, general)), Pending)
+	wantStatus(t, "a stranger's post", st.CheckEntry(c.header(ben, general), nil), Pending)
 	inv := c.add(c.invite(Member, nodeOf("home-of-ana"), 1, 0, "link"))
 	st = c.ev.State()
 	k := c.knock(inv, "link", ben)
@@ -49,7 +49,7 @@ func TestFoundInviteJoinPost(t *testing.T) {
 	if st.Role(ben.User) != Member || !st.CanWrite(ben.User, general) || !st.IsNode(nodeOf("home-of-ben")) {
 		t.Fatal("after admission", st.Role(ben.User))
 	}
-	wantStatus(t, "ben's post", st.CheckEntry(c.header(ben, general)), Valid)
+	wantStatus(t, "ben's post", st.CheckEntry(c.header(ben, general), nil), Valid)
 	if a, err = st.CheckKnock(k, nodeOf("home-of-ana"), noon); err != nil || !a.Already || a.Cred != admit.Hash || a.Present != nil {
 		t.Fatal("knocking again", a, err)
 	}

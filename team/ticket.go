@@ -107,7 +107,7 @@ func (t *ticket) counts() Verdict {
 	case t.item.verdict.Status == Void:
 		return Verdict{Status: Void, Reason: reasonInviteVoid}
 	case t.item.verdict.Status != Valid:
-		return Verdict{t.item.verdict.Status, t.item.verdict.Reason, t.item.verdict.Missing}
+		return t.item.verdict
 	}
 	return Verdict{Status: Valid}
 }
@@ -119,7 +119,7 @@ func (e *Evaluator) eligible(t *ticket, it *item, invite Verdict) Verdict {
 	}
 	switch {
 	case invite.Status == Pending && invite.Missing.IsZero():
-		return Verdict{Pending, reasonNoInvite, it.admit.invite}
+		return Verdict{Status: Pending, Reason: reasonNoInvite, Missing: it.admit.invite}
 	case invite.Status != Valid:
 		return invite
 	case !bytes.Equal(t.item.invite.Admitter, it.author[:]):

@@ -112,7 +112,7 @@ func (s *story) run() string {
 		return s.deliver()
 	case "seal":
 		p := s.position(s.words()[0])
-		s.ev.AddSeal(p.Node, board.Link{Epoch: p.Epoch, Seq: p.Seq, Hash: p.Hash})
+		s.ev.AddRecord(board.Position{Board: p.Board, Node: p.Node, Epoch: board.Epoch{N: p.Epoch.N + 1}, Seq: 1}, board.Link{Epoch: p.Epoch, Seq: p.Seq, Hash: p.Hash})
 		return "ok"
 	case "link":
 		return s.link()

@@ -171,7 +171,7 @@ func (u *user) signersOf(p, c *userCharter, gone [][32]byte) (by [][32]byte) {
 // cuts, which this version does not evaluate.
 func (u *user) counts(keys ...[32]byte) Verdict {
 	if u.head == nil {
-		return Verdict{Pending, reasonNoPresent, board.Hash(u.id)}
+		return Verdict{Status: Pending, Reason: reasonNoPresent, Missing: board.Hash(u.id)}
 	}
 	ever := false
 	for _, k := range keys {
@@ -183,7 +183,7 @@ func (u *user) counts(keys ...[32]byte) Verdict {
 	if ever {
 		return Verdict{Status: Void, Reason: reasonDeviceRemoved}
 	}
-	return Verdict{Pending, reasonNoDevice, board.Hash(u.id)}
+	return Verdict{Status: Pending, Reason: reasonNoDevice, Missing: board.Hash(u.id)}
 }
 
 // homes that the user's newest charter names and that have accepted, in order of key.

@@ -103,7 +103,7 @@ func (v *vectors) checkPost(t *testing.T, st *State, ben board.UserID) {
 	if hex.EncodeToString(e.ID[:]) != v.Entry || !e.Verify() || e.Header.Author != ben || string(e.Body) != "grüß dich" {
 		t.Error("another entry:", e.ID, e.Header)
 	}
-	wantStatus(t, "the post", st.CheckEntry(&e.Header), Valid)
+	wantStatus(t, "the post", st.CheckEntry(&e.Header, nil), Valid)
 	raw := unhex(t, v.Record)
 	u := binary.BigEndian.Uint64
 	at := board.Position{
