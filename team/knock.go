@@ -21,6 +21,9 @@ func NewKnock(link *weftv1.InviteLink, i int, id Identity) (*weftv1.Knock, error
 		return nil, err
 	}
 	inv := link.Invites[i]
+	if WhereToAsk(inv) {
+		return nil, fmt.Errorf("couldn't knock: the link has no invite for this node, it says only where to ask: %w", ErrBadRequest)
+	}
 	t := board.TeamID(link.Team)
 	p, err := NewPresent(t, id)
 	if err != nil {

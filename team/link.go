@@ -137,8 +137,12 @@ func checkLink(l *weftv1.InviteLink) error {
 	c.name(l.GetInviter(), "the inviter's name")
 	c.that(len(l.GetInvites()) >= 1 && len(l.GetInvites()) <= maxInviteIDs, "a link carries 1 to 16 invites")
 	for _, i := range l.GetInvites() {
-		c.size(i.Invite, 32, "an invite")
-		c.size(i.Seed, 32, "a seed")
+		if WhereToAsk(i) {
+			c.size(i.Invite, 0, "an invite without a seed")
+		} else {
+			c.size(i.Invite, 32, "an invite")
+			c.size(i.Seed, 32, "a seed")
+		}
 		c.size(i.Admitter, 32, "an admitter")
 		c.that(len(i.Addresses) <= maxAddresses, "too many addresses")
 		for _, a := range i.Addresses {
