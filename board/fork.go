@@ -7,8 +7,8 @@ import (
 	weftv1 "weft/api/weft/v1"
 )
 
-// Fork is the proof that a node signed two contents under one (board, node, epoch, seq): both records, which follow the
-// same one, each with the records after it up to one whose head the node signed.
+// Fork is the proof that a node signed two contents under one (board, node, epoch, seq): both records, each with the records
+// after it up to one whose head the node signed.
 type Fork struct {
 	A, B ForkSide
 }
@@ -40,7 +40,7 @@ func (f *Fork) Seq() Point { return Point{f.A.Record.Epoch, f.A.Record.Seq} }
 func (f *Fork) Check() error {
 	a, b := &f.A.Record, &f.B.Record
 	switch {
-	case a.Board != b.Board || a.Origin != b.Origin || a.Seq != b.Seq || a.Prev != b.Prev:
+	case a.Board != b.Board || a.Origin != b.Origin || a.Seq != b.Seq:
 		return fmt.Errorf("couldn't accept fork proof: its records do not stand in one place: %w", ErrMalformed)
 	case a.Epoch.N == 0 || a.Seq == 0 || a.Seq > MaxSeq:
 		return fmt.Errorf("couldn't accept fork proof: no epoch, or no seq that a log can have: %w", ErrMalformed)

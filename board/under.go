@@ -1,5 +1,7 @@
 package board
 
+import "slices"
+
 // Chain looks up what is held of one node's log in a board, by epoch.
 type Chain func(Epoch) (Stretch, bool)
 
@@ -64,72 +66,97 @@ type Fault struct {
 	Denials [][]Spot // of a denied node only what stands at or below one of the spots of each of these counts
 }
 
-// Bound is up to which seq the records of epoch e count as far as the faults of its node say: All, or 0 for none.
-func (c Chain) Bound(f *Fault, e Epoch) uint64 {
-	if f == nil {
-		return All
-	}
-	upTo := All
-	for _, spots := range f.Denials {
-		upTo = min(upTo, c.Within(spots, e))
-	}
-	for _, p := range f.Forks {
-		switch reach := c.passes(p, e); {
-		case p.Epoch == e:
-			upTo = min(upTo, p.Seq-1)
-		case reach:
-			return 0
-		}
-	}
-	return upTo
-}
-
-// passes says whether the chain that leads to epoch e goes through the record at p or one above it in p's epoch, as far
-// as the chain is held.
-func (c Chain) passes(p Point, e Epoch) bool {
+// Reaches is Reach for all epochs at once: the chain is followed down only once.
+func (c Chain) Reaches(s Spot) func(Epoch) uint64 {
+	seqs, at, held := map[Epoch]uint64{}, s.Point, s.Held
+	below := uint64(0) // all of the epochs with lower counters
 	for {
-		st, ok := c(e)
-		if !ok || st.Lo != 1 || st.LoPrev == (Link{}) || st.LoPrev.Epoch.N >= e.N {
-			return false
+		seqs[at.Epoch] = at.Seq
+		st, ok := c(at.Epoch)
+		if !held || !ok || at.Seq < st.Lo || at.Seq > st.Hi || st.Lo != 1 {
+			below = at.Epoch.N
+			break
 		}
-		if e = st.LoPrev.Epoch; e == p.Epoch {
-			return st.LoPrev.Seq >= p.Seq
+		if st.LoPrev == (Link{}) || st.LoPrev.Epoch.N >= at.Epoch.N {
+			break
 		}
-		if e.N < p.Epoch.N {
-			return false
+		at = Point{st.LoPrev.Epoch, st.LoPrev.Seq}
+	}
+	return func(e Epoch) uint64 {
+		seq, on := seqs[e]
+		if !on && e.N < below {
+			return All
 		}
+		return seq
 	}
 }
 
-// Limit is up to which seq the records of epoch e count: All, or 0 for none. seals are the held epochs whose first record
-// may seal e. Unless counting seals of e exist and all stand below it, a record within the bound of its node's faults
-// counts; an epoch none of whose seals counts is as if not sealed.
-func (c Chain) Limit(f *Fault, e Epoch, seals []Stretch) uint64 {
-	bound := c.Bound(f, e)
-	st, ok := c(e)
-	if !ok || bound == 0 {
-		return bound
-	}
-	var sealed uint64
-	for _, s := range seals {
-		if !st.sealedBy(s) || f != nil && c.Bound(f, s.Epoch) == 0 {
-			continue
+// Limits says of each epoch held of a node's log up to which seq its records count: All, or 0 for none. held are the
+// epochs in their order. Unless counting seals of an epoch exist and all stand below it, a record counts that the faults of
+// its node leave; an epoch none of whose seals counts is as if not sealed (trust §2, §9). f may be nil.
+func Limits(f *Fault, held []Stretch) []uint64 {
+	c := Chain(func(e Epoch) (Stretch, bool) {
+		i, ok := slices.BinarySearchFunc(held, e, func(s Stretch, e Epoch) int { return s.Epoch.Compare(e) })
+		if !ok {
+			return Stretch{}, false
 		}
-		sealed = max(sealed, s.LoPrev.Seq)
+		return held[i], true
+	})
+	bounds := c.bounds(f, held)
+	sealed := map[Epoch]uint64{}
+	for i, s := range held {
+		if p, ok := c(s.LoPrev.Epoch); ok && bounds[i] > 0 && p.SealedBy(s) {
+			sealed[p.Epoch] = max(sealed[p.Epoch], s.LoPrev.Seq)
+		}
 	}
-	if sealed == 0 {
-		return bound
+	for i, s := range held {
+		if seq := sealed[s.Epoch]; seq > 0 {
+			bounds[i] = min(bounds[i], seq)
+		}
 	}
-	return min(bound, sealed)
+	return bounds
 }
 
-// sealedBy says whether the first record of another held epoch seals a record of s that is held.
-func (s Stretch) sealedBy(o Stretch) bool {
+// bounds is Limits as far as faults go.
+func (c Chain) bounds(f *Fault, held []Stretch) []uint64 {
+	out := make([]uint64, len(held))
+	for i := range out {
+		out[i] = All
+	}
+	if f == nil {
+		return out
+	}
+	for _, spots := range f.Denials {
+		upTo := make([]uint64, len(held))
+		for _, s := range spots {
+			reach := c.Reaches(s)
+			for i := range held {
+				upTo[i] = max(upTo[i], reach(held[i].Epoch))
+			}
+		}
+		for i := range out {
+			out[i] = min(out[i], upTo[i])
+		}
+	}
+	forked := map[Epoch]uint64{} // the lowest seq that stands at or above a fork
+	for _, p := range f.Forks {
+		if at, ok := forked[p.Epoch]; !ok || p.Seq < at {
+			forked[p.Epoch] = p.Seq
+		}
+	}
+	for i, s := range held { // parents come first
+		if at, ok := forked[s.LoPrev.Epoch]; ok && s.Lo == 1 && s.LoPrev.Seq >= at && s.LoPrev.Epoch.N < s.Epoch.N {
+			forked[s.Epoch] = 1
+		}
+		if at, ok := forked[s.Epoch]; ok {
+			out[i] = min(out[i], max(at, 1)-1)
+		}
+	}
+	return out
+}
+
+// SealedBy says whether the first record of another held epoch seals a record of s that is held.
+func (s Stretch) SealedBy(o Stretch) bool {
 	p := o.LoPrev
 	return o.Lo == 1 && p.Epoch == s.Epoch && p.Seq >= s.Lo && (p.Seq < s.Hi || p.Seq == s.Hi && p.Hash == s.HiHash)
-}
-
-// Limit is Chain.Limit with all that is held.
-func (h *Holding) Limit(o Origin, f *Fault) uint64 {
-	return h.Chain(o.Node).Limit(f, o.Epoch, h.Stretches(o.Node))
 }

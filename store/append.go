@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"weft/board"
-	"weft/team"
 )
 
 // maxTaskBytes bounds the entries of one task, so that a group stays near its own bound.
@@ -37,7 +36,11 @@ func (s *Store) Append(ctx context.Context, drafts []Draft) ([]Receipt, error) {
 	if err := p.enqueue(ctx); err != nil {
 		return nil, err
 	}
-	return p.wait(ctx)
+	rs, err := p.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rs, nil
 }
 
 // writable says why nothing can be written now, or nil.
@@ -117,22 +120,11 @@ func (s *Store) mayWrite(d *Draft) (*boardState, board.Hash, error) {
 		return nil, board.Hash{}, fmt.Errorf("couldn't post: board %s: %w", d.Board, board.ErrNotFound)
 	}
 	cred, ok := st.Cred(d.Author)
-	if !ok {
-		return nil, board.Hash{}, fmt.Errorf("couldn't post: %w", board.ErrNotMember)
+	if _, closed := st.Closed(); !ok || closed {
+		return nil, board.Hash{}, mayNotWrite(st, d.Author)
 	}
 	h := board.Header{Team: d.Team, Board: d.Board, Author: d.Author, Device: d.Device.Public(), Cred: cred, Kind: d.Kind, ClientMsgID: d.ClientMsgID, DevSeq: 1, HLC: 1}
-	return b, cred, verdictError(st.CheckEntry(&h, nil))
-}
-
-// verdictError is what an author is told.
-func verdictError(v team.Verdict) error {
-	switch v.Status {
-	case team.Valid:
-		return nil
-	case team.Pending:
-		return fmt.Errorf("couldn't accept entry: %s: %w", v.Reason, board.ErrPending)
-	}
-	return fmt.Errorf("couldn't accept entry: %s: %w", v.Reason, board.ErrNotMember)
+	return b, cred, verdictError(st, d.Author, st.CheckEntry(&h, nil))
 }
 
 // chain is the end of what this process has signed for a device in a board.

@@ -17,7 +17,7 @@ type appendTask struct {
 	slots   []slot
 	size    int64          // of Store.room
 	signed  chan struct{}  // closed when the entries carry their signatures; nil: they do
-	voids   []string       // why entries are void, or nil
+	voids   []string       // why entries are void; nil: none is
 	orphan  bool           // only those that still need it (ReRecord)
 	objects []*team.Object // of a governance board, by slot
 
@@ -65,8 +65,10 @@ func (t *appendTask) one(g *group, b *boardState, d *logDelta, i int) error {
 	}
 	rec := board.Record{Board: b.id, Origin: d.log.origin, Seq: d.st.Hi + 1, Prev: d.link(), Entry: sl.entry.ID, Received: s.tick()}
 	in := incoming{entry: sl.entry, received: rec.Received, hash: rec.Hash(), link: rec.Prev, fresh: fresh}
-	if t.voids != nil {
-		in.void = t.voids[i]
+	if t.objects == nil && !t.orphan {
+		if err := g.judgeNew(d, rec.Seq, &in); err != nil {
+			return err
+		}
 	}
 	p := board.Position{Board: b.id, Node: rec.Node, Epoch: rec.Epoch, Seq: rec.Seq, Hash: in.hash}
 	if d.headDue(rec.Seq, sl.entry) {
@@ -77,13 +79,16 @@ func (t *appendTask) one(g *group, b *boardState, d *logDelta, i int) error {
 	if err := g.record(d, rec.Seq, in); err != nil {
 		return err
 	}
-	if t.voids != nil {
+	if g.voided != "" {
+		if t.voids == nil {
+			t.voids = make([]string, len(t.slots))
+		}
 		t.voids[i] = g.voided
 	}
 	d.st.Hi, d.st.HiHash, d.grown = rec.Seq, in.hash, true
 	t.receipts[i] = Receipt{Entry: sl.entry.ID, Position: p, HLC: sl.entry.Header.HLC}
 	if t.objects != nil {
-		g.govern(b.team, t.objects[i], p, rec.Prev)
+		return g.govern(d.log, t.objects[i], p, rec.Prev)
 	}
 	return nil
 }
@@ -114,7 +119,7 @@ func (t *appendTask) finish(err error) {
 			if err == nil {
 				r = t.receipts[i]
 				if t.voids != nil && t.voids[i] != "" {
-					e = voidError(t.voids[i])
+					e = t.s.voidError(&t.slots[i].entry.Header, t.voids[i])
 				}
 			}
 			t.s.settleClaim(c, r, e)
@@ -196,19 +201,11 @@ func (s *Store) heldPost(m *memory, txn *badger.Txn, key postKey) (Receipt, bool
 		return Receipt{}, false, err
 	}
 	if r.void != "" {
-		return Receipt{}, false, voidError(r.void)
+		return Receipt{}, false, s.voidError(&r.entry.Header, r.void)
 	}
 	at, err := s.positionOf(txn, l, p.seq)
 	if err != nil {
 		return Receipt{}, false, err
 	}
 	return Receipt{Entry: r.entry.ID, Position: at, HLC: r.entry.Header.HLC, Duplicate: true}, true, nil
-}
-
-// voidError is what the author of an entry is told that is recorded as void.
-func voidError(why string) error {
-	if why == reasonOrder {
-		return fmt.Errorf("couldn't accept entry: it is recorded as void: %w", board.ErrOutOfOrder)
-	}
-	return fmt.Errorf("couldn't accept entry: it is recorded as void: %s: %w", why, board.ErrNotMember)
 }

@@ -127,10 +127,7 @@ func (p *pending) wait(ctx context.Context) ([]Receipt, error) {
 			first = c.err
 		}
 	}
-	if first != nil {
-		return nil, first
-	}
-	return out, nil
+	return out, first
 }
 
 // await waits until a claim is over.

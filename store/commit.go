@@ -85,7 +85,7 @@ func (s *Store) commitGroup(tasks []task) []task {
 			t.finish(*why)
 		}
 		if len(tasks) == 0 {
-			s.memory().rejudge = map[*logState][]rows{}
+			s.memory().forgetJudging()
 		}
 		return tasks
 	}
@@ -131,7 +131,7 @@ func (s *Store) commitGroup(tasks []task) []task {
 	}
 	err := g.noteDamaged()
 	if err == nil {
-		err = g.rejudgeSome()
+		err = g.judgeAgain()
 	}
 	if err == nil {
 		err = g.finish()
@@ -181,7 +181,7 @@ func (s *Store) retryAlone(tasks []task) {
 		g.txn.Discard()
 	}
 	if len(tasks) == 0 { // judging again failed: leave it for the next start
-		s.memory().rejudge = map[*logState][]rows{}
+		s.memory().forgetJudging()
 	}
 }
 
@@ -205,11 +205,10 @@ func (s *Store) write(g *group, tasks []task) {
 	s.metrics.commit(g, time.Since(start))
 	s.groups.Add(1)
 	s.nudgeDisk(g.bytes)
-	events := g.events()
+	s.notify(g.events()) // first: who loses the team with this is known to be out when it is answered
 	for _, t := range tasks {
 		t.finish(nil)
 	}
-	s.notify(events)
 }
 
 // apply makes the committed changes visible in memory.
@@ -241,6 +240,7 @@ func (g *group) apply() {
 	for b := range g.lost {
 		b.last, b.lastOK = nil, false
 	}
+	g.applySigners()
 	for b := range g.touched {
 		for _, mk := range b.marks {
 			mk.known = false

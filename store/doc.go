@@ -23,6 +23,11 @@
 //	o log4                 board, node and epoch of a log
 //	f log4                 rows of a log whose records are to be judged again
 //	x log4                 rows of a log that are damaged and awaited from peers
+//	y log4                 rows of a log whose entries' rights are to be judged again
+//	q team32               from where on all of a team is to be judged again (log, seq)
+//	z board16 hlc8 entry16 where a void entry stands: their display order
+//	c log4 kind1 id32      who signed something in the logs of its node and board: user, device, invite
+//	g board16 node32 epoch16 seq8 the proof that a node signed two contents under one number
 //	a arrival8             the changes of one commit, from this arrival on
 //	r user32 board16       read mark
 //	t team32               a team that this node takes part in

@@ -8,6 +8,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"weft/board"
+	"weft/team"
 )
 
 // Bounds of one transaction. Badger's own bound is 15 % of a memtable; the last task that goes into a group may bring as
@@ -47,9 +48,17 @@ type group struct {
 	restored       map[*logState][]uint64
 	flips          bool // bits on disk (j) and in memory must be seen together
 	newLogs        int
-	asked          map[[16]byte][]board.Hash // by what they wait for: entries whose order this group, and no earlier one, left open
-	quiet          bool                      // nobody is told of changes
-	voided         string                    // why the record written last does not count, or ""
+	asked          map[[16]byte][]board.Hash  // by what they wait for: entries whose order this group, and no earlier one, left open
+	quiet          bool                       // nobody is told of changes
+	voided         string                     // why the record written last does not count, or ""
+	signers        map[newSigner]struct{}     // found for the first time
+	reviews        map[*logState]*[]rows      // what is left to be reviewed of these logs
+	sweeps         map[*teamState]struct{}    // whose sweep begins or goes on
+	faults         map[faultKey]*board.Fault  // found anew
+	recounts       map[faultKey]bool          // logs of which it is to be found out what counts
+	states         map[*teamState]*team.State // found anew
+	marked         int                        // logs of which rows were noted
+	revived        bool                       // what is being settled is valid after all
 }
 
 // logDelta is how a group changes a log.
@@ -71,6 +80,8 @@ type logDelta struct {
 	mended   bool // damaged changed
 	intact   board.Stretch
 	children []*logState
+	author   board.UserID // of the entry written last
+	device   board.DeviceID
 }
 
 type ownEdit struct {
@@ -90,6 +101,7 @@ func (s *Store) newGroup() *group {
 		byLog: map[*logState]*logDelta{}, touched: map[*boardState]struct{}{}, devices: map[deviceKey]*device{},
 		teams: map[*teamState]bool{}, newShown: map[*boardState]*Shown{}, lost: map[*boardState]bool{},
 		orphaned: map[*logState][]uint64{}, restored: map[*logState][]uint64{},
+		recounts: map[faultKey]bool{}, states: map[*teamState]*team.State{},
 	}
 }
 
@@ -170,7 +182,7 @@ func (g *group) find(b *boardState, o board.Origin) *logState {
 
 // create makes a new log. Its number becomes known to others with the commit.
 func (g *group) create(b *boardState, o board.Origin, loPrev board.Link, lo uint64) (*logDelta, error) {
-	l := &logState{num: logNum(len(g.m.logs) + g.newLogs), board: b, origin: o}
+	l := &logState{num: logNum(len(g.m.logs) + g.newLogs), board: b, origin: o, limit: board.All}
 	g.newLogs++
 	content := append(make([]byte, 0, 72), b.id[:]...)
 	content = append(content, o.Node[:]...)
@@ -190,6 +202,9 @@ func (g *group) create(b *boardState, o board.Origin, loPrev board.Link, lo uint
 			od := g.delta(other)
 			od.children = append(slices.Clip(od.children), l)
 		}
+	}
+	if f := g.faultOf(b, o.Node); f != nil {
+		g.limitNew(f, d)
 	}
 	return d, nil
 }
@@ -212,10 +227,21 @@ func (g *group) setBit(d *logDelta, seq uint64, on bool) {
 
 // finish writes what the group has gathered: stretches, bits, devices, the change log.
 func (g *group) finish() error {
-	for i := 0; i < len(g.logs); i++ { // settling seals may add logs
-		if err := g.sealChildren(g.logs[i]); err != nil {
+	if err := g.advanceTeams(); err != nil {
+		return err
+	}
+	for _, d := range g.logs {
+		if err := g.follow(d); err != nil {
 			return err
 		}
+	}
+	for k := range g.recounts {
+		if err := g.recount(k); err != nil {
+			return err
+		}
+	}
+	if err := g.writeReviews(); err != nil {
+		return err
 	}
 	for _, d := range g.logs {
 		if err := g.findIntact(d); err != nil {
@@ -229,9 +255,6 @@ func (g *group) finish() error {
 		if err := g.put(appendDeviceKey(nil, k), dev.append(nil)); err != nil {
 			return err
 		}
-	}
-	if err := g.advanceTeams(); err != nil {
-		return err
 	}
 	return g.writeChanges()
 }

@@ -53,8 +53,11 @@ type ingest struct {
 	state      *team.State
 	voids      []string       // by item: why its entry does not count
 	objects    []*team.Object // of a governance board
-	verified   []bool         // entries' signatures
-	headsFit   []bool         // head signatures
+	cuts       []bool         // by item: whether a cut decides if its entry counts
+	ask        func(*team.Cut) bool
+	asked      bool
+	verified   []bool // entries' signatures
+	headsFit   []bool // head signatures
 }
 
 // newIngest looks at everything that needs no signature.
@@ -65,7 +68,8 @@ func (s *Store) newIngest(t board.TeamID, r *board.Run, tail bool) (*ingest, err
 	}
 	in := &ingest{s: s, team: ts, board: r.Board, r: r, tail: tail, state: ts.state.Load(), governance: r.Board == board.GovernanceID(t)}
 	n := len(r.Items)
-	in.verified, in.headsFit, in.voids = make([]bool, n), make([]bool, n), make([]string, n)
+	in.verified, in.headsFit, in.cuts, in.voids = make([]bool, n), make([]bool, n), make([]bool, n), make([]string, n)
+	in.ask = func(*team.Cut) bool { in.asked = true; return true } // the committer will look
 	for _, it := range r.Items {
 		if it.Entry.Header.Team != t {
 			return nil, fmt.Errorf("couldn't take records: entry of another team: %w", board.ErrMalformed)
@@ -73,7 +77,7 @@ func (s *Store) newIngest(t board.TeamID, r *board.Run, tail bool) (*ingest, err
 	}
 	if in.governance {
 		in.objects = make([]*team.Object, n)
-	} else if !in.state.IsNode(r.Node) {
+	} else if !isOrigin(in.state, r.Node) {
 		return nil, fmt.Errorf("couldn't take records of node %s: %w", r.Node, board.ErrUnknownOrigin)
 	} else if _, ok := s.memory().board(r.Board); !ok {
 		return nil, fmt.Errorf("couldn't take records of board %s: it is not known yet: %w", r.Board, board.ErrPending)
@@ -145,12 +149,15 @@ func (in *ingest) judge(i int) error {
 		in.voids[i] = "its kind belongs on the governance board"
 		return nil
 	}
-	switch v := in.state.CheckEntry(&e.Header, nil); v.Status {
+	in.asked = false
+	v := in.state.CheckEntry(&e.Header, in.ask)
+	in.cuts[i] = in.asked
+	switch v.Status {
 	case team.Pending:
 		in.s.metrics.pending.Inc()
 		return fmt.Errorf("couldn't take entry %s: %s: %w", e.ID, v.Reason, board.ErrPending)
 	case team.Void:
-		in.voids[i] = v.Reason
+		in.voids[i] = voidText(v)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"weft/board"
-	"weft/team"
 )
 
 // write writes what was planned.
@@ -94,7 +93,9 @@ func (t *ingestTask) record(g *group, d *logDelta, i int) error {
 	} else {
 		in.headSig = nil
 	}
-	t.rejudge(g, i, &in)
+	if err := t.rejudge(g, d, i, &in); err != nil {
+		return err
+	}
 	g.s.touch(postKey{t.in.board, in.entry.Header.PostID()})
 	if board.Ahead(in.entry.Header.HLC, g.s.opts.Now()) {
 		g.s.metrics.future.Inc()
@@ -108,31 +109,25 @@ func (t *ingestTask) record(g *group, d *logDelta, i int) error {
 		return err
 	}
 	if t.in.governance {
-		g.govern(d.log.board.team, t.in.objects[i], t.in.position(i), t.prev(i))
+		return g.govern(d.log, t.in.objects[i], t.in.position(i), t.prev(i))
 	}
 	return nil
 }
 
-// rejudge asks the rules again if the team's state changed since the entry was judged.
-func (t *ingestTask) rejudge(g *group, i int, in *incoming) {
-	if t.in.governance {
-		return
+// rejudge asks the rules again if the team's state changed since the entry was judged, or if a cut decides.
+func (t *ingestTask) rejudge(g *group, d *logDelta, i int, in *incoming) error {
+	if t.in.governance || in.entry.Header.Kind.Governance() || !t.in.cuts[i] && d.log.board.team.state.Load() == t.in.state {
+		return nil
 	}
-	st := g.m.boards[t.in.board].team.state.Load()
-	if st == t.in.state {
-		return
-	}
-	if v := st.CheckEntry(&in.entry.Header, nil); v.Status == team.Void {
-		in.void = v.Reason
-	} else if v.Status == team.Valid {
-		in.void = ""
-	}
+	return g.judgeNew(d, t.seq(i), in)
 }
 
 // mend writes a record over a damaged one and settles its post anew.
 func (t *ingestTask) mend(g *group, d *logDelta, i int) error {
 	in, seq := t.incoming(i), t.seq(i)
-	t.rejudge(g, i, &in)
+	if err := t.rejudge(g, d, i, &in); err != nil {
+		return err
+	}
 	p := pos{d.log.num, seq}
 	g.records++
 	if order, err := g.checkOrder(d.log.board, in.entry); err != nil {
@@ -147,7 +142,9 @@ func (t *ingestTask) mend(g *group, d *logDelta, i int) error {
 		return err
 	}
 	if t.in.governance {
-		g.govern(d.log.board.team, t.in.objects[i], t.in.position(i), t.prev(i))
+		if err := g.govern(d.log, t.in.objects[i], t.in.position(i), t.prev(i)); err != nil {
+			return err
+		}
 	} else if err := g.showAgain(d, p, in.entry); err != nil {
 		return err
 	}

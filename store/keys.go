@@ -26,6 +26,11 @@ const (
 	tTeam    = 't'
 	tSetting = 'k'
 	tStore   = 's'
+	tSigner  = 'c'
+	tReview  = 'y'
+	tSweep   = 'q'
+	tVoid    = 'z'
+	tFork    = 'g'
 )
 
 // logNum is this store's short name for one (board, node, epoch).

@@ -58,6 +58,12 @@ func (s *Store) load() (short string, err error) {
 		}
 	}
 	s.mem.Store(m)
+	if err := s.countAll(m); err != nil {
+		return "", err
+	}
+	if err := s.indexSigners(m); err != nil {
+		return "", err
+	}
 	if err := s.indexNewUsers(); err != nil {
 		return "", err
 	}
@@ -66,10 +72,11 @@ func (s *Store) load() (short string, err error) {
 
 // loader reads the tables that are kept in memory.
 type loader struct {
-	s      *Store
-	m      *memory
-	txn    *badger.Txn
-	boards map[board.ID][]*logState // logs whose board is not made yet
+	s       *Store
+	m       *memory
+	txn     *badger.Txn
+	boards  map[board.ID][]*logState // logs whose board is not made yet
+	signers []foundSigner
 }
 
 func (ld *loader) load() error {
@@ -78,7 +85,8 @@ func (ld *loader) load() error {
 		f     func(key, content []byte) error
 	}{
 		{tOrigin, ld.origin}, {tTeam, ld.team}, {tStretch, ld.stretch}, {tBits, ld.bits}, {tOwnBits, ld.ownBits},
-		{tDamaged, ld.damaged}, {tRejudge, ld.rejudge}, {tWaiting, ld.waiting},
+		{tDamaged, ld.damaged}, {tRejudge, ld.rejudge}, {tReview, ld.review}, {tSweep, ld.sweep}, {tWaiting, ld.waiting},
+		{tSigner, ld.signer},
 	}
 	for _, st := range steps {
 		if err := ld.each(st.table, st.f); err != nil {
@@ -88,6 +96,7 @@ func (ld *loader) load() error {
 	if err := ld.attach(); err != nil {
 		return err
 	}
+	ld.loadSigners()
 	if err := ld.each(tMark, ld.mark); err != nil {
 		return err
 	}
@@ -155,7 +164,7 @@ func (ld *loader) origin(key, c []byte) error {
 	for len(ld.m.logs) <= int(n) {
 		ld.m.logs = append(ld.m.logs, nil)
 	}
-	l := &logState{num: n, origin: o}
+	l := &logState{num: n, origin: o, limit: board.All}
 	ld.m.logs[n] = l
 	ld.boards[b] = append(ld.boards[b], l)
 	if o.Node == ld.s.nodeID {
@@ -296,8 +305,10 @@ func (ld *loader) attach() error {
 			}
 		}
 		for _, l := range b.logs {
-			ld.link(b, l)
 			b.claim(l)
+		}
+		for _, l := range b.logs {
+			ld.link(b, l)
 		}
 	}
 	return nil
@@ -339,8 +350,8 @@ func (ld *loader) link(b *boardState, l *logState) {
 			continue
 		}
 		l.children = append(l.children, c)
-		if seq := c.st.LoPrev.Seq; seq >= l.st.Lo && (seq < l.st.Hi || seq == l.st.Hi && c.st.LoPrev.Hash == l.st.HiHash) {
-			l.limit = max(l.limit, seq)
+		if l.st.SealedBy(c.st) && (l.limit == board.All || c.st.LoPrev.Seq > l.limit) {
+			l.limit = c.st.LoPrev.Seq
 		}
 	}
 }

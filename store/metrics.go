@@ -16,6 +16,7 @@ type metrics struct {
 	unknown                prometheus.Counter
 	damaged, mended        prometheus.Counter
 	voids, pending, future prometheus.Counter
+	hidden, revived        prometheus.Counter
 	duplicates, forks      prometheus.Counter
 	badSignature, quota    prometheus.Counter
 	free                   prometheus.Gauge
@@ -35,6 +36,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.damaged = counter("damaged_total", "Values found damaged.")
 	m.mended = counter("mended_total", "Damaged records that came again from a peer.")
 	m.voids = counter("void_total", "Entries stored that do not count.")
+	m.hidden = counter("voided_later_total", "Entries that became void by a change of their team.")
+	m.revived = counter("revived_total", "Entries that count after all, by a change of their team.")
 	m.pending = counter("pending_total", "Runs refused because a right was not known yet.")
 	m.future = counter("future_total", "Entries stored whose stamp was ahead of this node's clock.")
 	m.duplicates = counter("duplicates_total", "Records ingested that were held already.")
@@ -63,6 +66,15 @@ func (m *metrics) unregister() {
 		for _, c := range m.all {
 			m.reg.Unregister(c)
 		}
+	}
+}
+
+// reviewed counts an entry that became void, or valid.
+func (m *metrics) reviewed(valid bool) {
+	if valid {
+		m.revived.Inc()
+	} else {
+		m.hidden.Inc()
 	}
 }
 

@@ -30,6 +30,11 @@ func (g *group) record(d *logDelta, seq uint64, in incoming) error {
 		in.void = order
 	}
 	g.voided = in.void
+	if !l.board.governance {
+		if err := g.noteAuthor(d, &e.Header); err != nil {
+			return err
+		}
+	}
 	if err := g.writeRecord(p, &in); err != nil {
 		return err
 	}

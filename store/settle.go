@@ -14,22 +14,12 @@ type judged struct {
 	order  board.OrderKey
 	header board.Header
 	valid  bool // the entry counts by the team's rules and its order
-	counts bool // the record counts: no seal stands below it
+	counts bool // the record counts: no seal stands below it, and its node is not at fault
 }
 
 // judge reads a record of a post. ok is false where it is damaged.
 func (g *group) judge(p pos) (j judged, ok bool, err error) {
-	l := g.m.logs
-	var log *logState
-	if int(p.log) < len(l) {
-		log = l[p.log]
-	} else {
-		for _, d := range g.logs {
-			if d.log.num == p.log {
-				log = d.log
-			}
-		}
-	}
+	log := g.logNumbered(p.log)
 	if log == nil {
 		return j, false, nil
 	}
@@ -78,6 +68,9 @@ func (g *group) settle(b *boardState, key postKey, before postList, recs []pos, 
 			list := postList{shown: before.shown, recs: recs}
 			return g.put(appendPostKey(make([]byte, 0, 33), key), list.append(nil))
 		}
+	}
+	if err := g.listVoids(b, js); err != nil {
+		return err
 	}
 	js = trimPost(js)
 	rep := chooseShown(js, oldRep.pos)
@@ -225,7 +218,7 @@ func (g *group) noteOrphans(js []judged, shows, showed bool, added pos) {
 			continue
 		}
 		switch {
-		case !shows && (showed || j.pos == added):
+		case !shows && (showed || g.revived || j.pos == added):
 			g.orphaned[j.d.log] = append(g.orphaned[j.d.log], j.seq)
 		case shows && !showed:
 			g.restored[j.d.log] = append(g.restored[j.d.log], j.seq)

@@ -13,8 +13,8 @@ import (
 )
 
 // AppendSigned writes an entry that a device signed elsewhere to this node's log. It is idempotent like Append. An entry
-// that is well-formed but does not count is recorded as void, so that the device's numbers stay gapless, and refused.
-// Errors wrap those of Append, board.ErrBadSignature, ErrClockAhead or ErrOutOfOrder.
+// that is well-formed but does not count is recorded as void, so that the device's numbers stay gapless, and refused with a
+// *Refused beside its Receipt. Errors wrap those of Append, board.ErrBadSignature, ErrClockAhead or ErrOutOfOrder.
 func (s *Store) AppendSigned(ctx context.Context, e *board.Entry) (Receipt, error) {
 	if err := s.writable(); err != nil {
 		return Receipt{}, err
@@ -39,9 +39,12 @@ func (s *Store) AppendSigned(ctx context.Context, e *board.Entry) (Receipt, erro
 		s.metrics.badSignature.Inc()
 		return Receipt{}, fmt.Errorf("couldn't take entry %s: %w", e.ID, board.ErrBadSignature)
 	}
-	v := ts.state.Load().CheckEntry(h, nil)
-	if v.Status == team.Pending {
-		return Receipt{}, verdictError(v)
+	st := ts.state.Load()
+	if _, closed := st.Closed(); closed {
+		return Receipt{}, mayNotWrite(st, h.Author)
+	}
+	if v := st.CheckEntry(h, nil); v.Status == team.Pending {
+		return Receipt{}, verdictError(st, h.Author, v)
 	}
 	p := pending{s: s, drafts: []Draft{{Team: h.Team, Board: h.Board, Author: h.Author, ClientMsgID: h.ClientMsgID}},
 		claims: make([]*claim, 1), mine: make([]bool, 1), boards: []*boardState{b}}
@@ -49,17 +52,17 @@ func (s *Store) AppendSigned(ctx context.Context, e *board.Entry) (Receipt, erro
 		return Receipt{}, err
 	}
 	if p.mine[0] {
-		t := &appendTask{s: s, board: b.id, slots: []slot{{e, p.claims[0], p.claims[0].key}}, voids: []string{v.Reason}}
+		t := &appendTask{s: s, board: b.id, slots: []slot{{e, p.claims[0], p.claims[0].key}}}
 		if err := s.enqueueTask(ctx, t, len(e.Raw)+len(e.Body)+1024); err != nil {
 			p.release(0, err)
 			return Receipt{}, err
 		}
 	}
 	rs, err := p.wait(ctx)
-	if err != nil {
+	if rs == nil {
 		return Receipt{}, err
 	}
-	return rs[0], nil
+	return rs[0], err
 }
 
 // enqueueTask hands a task to the committer once there is room for it.
@@ -214,7 +217,7 @@ func (s *Store) Orphans(ctx context.Context, b board.ID) (map[board.Origin][]uin
 		}
 		var parts []part
 		for _, l := range bs.logs {
-			if l.limit != 0 && l.limit < l.st.Hi && !bs.governance {
+			if l.limit < l.st.Hi && !bs.governance {
 				parts = append(parts, part{l, max(l.limit+1, l.st.Lo), l.st.Hi})
 			}
 		}

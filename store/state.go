@@ -25,12 +25,15 @@ type memory struct {
 	waiting map[[16]byte]struct{} // ids of entries that others wait for (w)
 	waitAll bool                  // more are waited for than the map holds: look on disk
 	rejudge map[*logState][]rows  // rows of logs to judge again (f)
+	review  map[*logState][]rows  // rows whose entries' rights are to be judged again (y)
+	sweeps  map[*teamState]pos    // teams of which everything is to be judged again, from here on (q)
 }
 
 func newMemory() *memory {
 	return &memory{
 		teams: map[board.TeamID]*teamState{}, boards: map[board.ID]*boardState{}, logs: make([]*logState, 1),
 		devices: map[deviceKey]*device{}, waiting: map[[16]byte]struct{}{}, rejudge: map[*logState][]rows{},
+		review: map[*logState][]rows{}, sweeps: map[*teamState]pos{},
 	}
 }
 
@@ -45,9 +48,10 @@ type teamState struct {
 	records    atomic.Int64  // held in its message boards
 	boards     []*boardState // message boards, as State.Boards has them; guarded by memory.mu
 
-	evaluator *team.Evaluator // the committer's
-	genesis   []byte          // charter body given at adoption, or nil; the committer's
-	strangers int             // origins on the governance board whose node the team does not know; the committer's
+	evaluator *team.Evaluator                     // the committer's
+	genesis   []byte                              // charter body given at adoption, or nil; the committer's
+	spots     map[board.ID]map[board.NodeID]spots // positions that cuts name, by board and node; the committer's
+	strangers int                                 // origins on the governance board whose node the team does not know; the committer's
 }
 
 // boardState is one board.
@@ -56,8 +60,9 @@ type boardState struct {
 	team       *teamState
 	governance bool
 
-	run    *logState // log that this run of the node appends to; nil before the first append; the committer's
-	opened onceGate  // first append hook
+	run    *logState                     // log that this run of the node appends to; nil before the first append; the committer's
+	opened onceGate                      // first append hook
+	faults map[board.NodeID]*board.Fault // why records of nodes do not count, seals apart; the committer's
 
 	mu      sync.Mutex                   // guards what follows, and the mutable part of the board's logs; the committer reads without it
 	byNode  map[board.NodeID][]*logState // by epoch
@@ -65,7 +70,8 @@ type boardState struct {
 	holding board.Holding // what this node says that it holds: without damaged parts
 	full    board.Holding // what it holds, damaged or not: the structure of the logs
 	logs    []*logState
-	commits uint64 // how often the board was changed
+	signers map[board.NodeID]signers // who has something in a node's log
+	commits uint64                   // how often the board was changed
 	marks   map[board.UserID]*mark
 	moved   chan struct{} // closed at the next commit that touches the board; nil: nobody waits
 	last    *Shown        // newest shown entry
@@ -86,7 +92,7 @@ type logState struct {
 	multi    uint64 // of those, how many have other records too
 	bits     bitset // records that stand for a shown entry that counts as unread
 	own      map[board.UserID]*bitset
-	limit    uint64        // records above it do not count: the highest seal held; 0: no seal
+	limit    uint64        // records above it do not count: seals, denials, forks; board.All: all count
 	damaged  []rows        // ascending, apart from each other
 	intact   board.Stretch // with damage: the part of st below it; Hi < Lo: none
 	children []*logState
@@ -140,10 +146,10 @@ func (b *boardState) logOf(o board.Origin) *logState {
 	return nil
 }
 
-// counts says whether the record at seq counts with respect to seals (trust §2). On governance boards every record
-// does: objects count by their own signatures.
+// counts says whether the record at seq counts (trust §2, §9). On governance boards every record does: objects count by
+// their own signatures.
 func (l *logState) counts(limit, seq uint64) bool {
-	return limit == 0 || seq <= limit || l.board.governance
+	return seq <= limit || l.board.governance
 }
 
 // admits says whether a further epoch that follows prev leaves the node with at most board.MaxLeaves leaves.

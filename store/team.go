@@ -177,22 +177,25 @@ func (t *adoptTask) prepare(g *group) error {
 func (t *adoptTask) finish(err error) { t.done <- err }
 
 func newTeam(id board.TeamID) *teamState {
-	ts := &teamState{id: id, evaluator: team.NewEvaluator(id)}
+	ts := &teamState{id: id, evaluator: team.NewEvaluator(id), spots: map[board.ID]map[board.NodeID]spots{}}
 	ts.governance = &boardState{id: board.GovernanceID(id), team: ts, governance: true, name: "governance"}
 	ts.state.Store(ts.evaluator.State())
 	return ts
 }
 
 // govern hands a governance record to the team's evaluator.
-func (g *group) govern(ts *teamState, o *team.Object, at board.Position, prev board.Link) {
+func (g *group) govern(l *logState, o *team.Object, at board.Position, prev board.Link) error {
+	ts := l.board.team
 	changed := ts.evaluator.AddRecord(at, prev)
 	g.teams[ts] = g.teams[ts] || changed
 	if o == nil {
-		return
+		return nil
 	}
 	withPosition := *o
 	withPosition.Records = []board.Position{at}
 	g.evaluate(ts, &withPosition)
+	ts.watchCuts(o)
+	return g.noteObject(l, o)
 }
 
 func (g *group) evaluate(ts *teamState, o *team.Object) {
@@ -210,6 +213,12 @@ func (g *group) advanceTeams() error {
 			continue
 		}
 		st := ts.evaluator.State()
+		g.states[ts] = st
+		for _, f := range st.Flips(ts.state.Load()) {
+			if err := g.markFlip(ts, f); err != nil {
+				return err
+			}
+		}
 		g.changeTeam(ts.id)
 		known := map[board.ID]bool{}
 		for _, b := range ts.boards {
@@ -270,7 +279,7 @@ func (s *Store) rebuildEvaluators() {
 
 // evaluateTeam feeds a new evaluator with a team's whole governance board.
 func (s *Store) evaluateTeam(m *memory, ts *teamState) error {
-	ts.evaluator = team.NewEvaluator(ts.id)
+	ts.evaluator, ts.spots = team.NewEvaluator(ts.id), map[board.ID]map[board.NodeID]spots{}
 	if ts.genesis != nil {
 		if o, err := team.ParseObject(board.KindCharter, ts.genesis); err == nil {
 			ts.evaluator.Add(o)
@@ -300,6 +309,7 @@ func (s *Store) evaluateLog(m *memory, ts *teamState, l *logState) error {
 				if o, err := team.EntryObject(r.entry); err == nil {
 					o.Records = []board.Position{rec.Position()}
 					ts.evaluator.Add(o)
+					ts.watchCuts(o)
 				}
 				return true
 			})
@@ -313,4 +323,10 @@ func (s *Store) evaluateLog(m *memory, ts *teamState, l *logState) error {
 		prev = board.Link{Epoch: l.origin.Epoch, Seq: bad} // its hash is unknown until it is mended
 	}
 	return nil
+}
+
+// isOrigin says whether logs of a node are part of a team's boards.
+func isOrigin(st *team.State, n board.NodeID) bool {
+	_, ok := slices.BinarySearchFunc(st.Origins(), n, func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) })
+	return ok
 }
