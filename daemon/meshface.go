@@ -83,7 +83,7 @@ func (f meshFace) AddPeer(ctx context.Context, address string) (n board.NodeID, 
 }
 
 func (f meshFace) Join(ctx context.Context, link *weftv1.InviteLink) (rpc.Joined, error) {
-	res, err := f.mesh.Join(ctx, link)
+	res, err := f.mesh.Join(ctx, link, "")
 	if errors.Is(err, p2p.ErrOffline) {
 		err = fmt.Errorf("%w: %w", err, rpc.ErrOffline)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/proto"
 
 	weftv1 "weft/api/weft/v1"
@@ -43,38 +44,48 @@ func (l *loop) lost(n board.NodeID, x loss) {
 		k.reset()
 	}
 	k := l.links[linkKey{n, true}]
-	var last [][]byte
+	var out []*team.State // teams whose farewell it gets
 	for _, t := range x.teams {
 		if st := l.teams[t]; k != nil && st != nil && st.IsNode(l.m.self) && !st.IsNode(n) {
-			last = append(last, farewellFrames(t, proofFor(st, n))...)
+			out = append(out, st)
 		}
 	}
-	if len(last) == 0 {
-		if k != nil {
-			k.reset()
-		}
-		go l.m.host.Network().ClosePeer(p)
-		return
+	go l.m.sayFarewell(k, p, out)
+}
+
+// sayFarewell makes why it is no node of these teams the last thing that a peer hears on its governance stream, if it has
+// one, and disconnects it.
+func (m *Mesh) sayFarewell(k *link, p peer.ID, out []*team.State) {
+	var last [][]byte
+	for _, st := range out {
+		last = append(last, farewellFrames(st.ID(), m.proofFor(m.ctx, st, k.node))...)
 	}
-	k.leave(last)
-	go func() {
+	if len(last) > 0 {
+		k.leave(last)
 		patience := time.NewTimer(farewellTime)
 		defer patience.Stop()
 		select {
 		case <-k.ended: // it has heard
 		case <-patience.C:
-		case <-l.m.ctx.Done():
+		case <-m.ctx.Done():
 		}
+	}
+	if k != nil {
 		k.reset()
-		l.m.host.Network().ClosePeer(p)
-	}()
+	}
+	m.host.Network().ClosePeer(p)
 }
 
 // proofFor are the objects that show n why it is no node of the team any more.
-func proofFor(st *team.State, n board.NodeID) (out []*weftv1.GovernanceObject) {
-	for _, h := range nodeProof(st, n) {
-		if o, ok := objectOf(st, h); ok && len(out) < maxFarewell {
-			out = append(out, &weftv1.GovernanceObject{Kind: uint32(o.Kind), Body: o.Body})
+func (m *Mesh) proofFor(ctx context.Context, st *team.State, n board.NodeID) (out []*weftv1.GovernanceObject) {
+	for _, h := range st.NodeProof(n) {
+		o, err := objectOf(ctx, m.o.Store, st.ID(), h)
+		if err != nil {
+			m.log.Warn("couldn't read what shows why a node left a team", "team", st.ID().String(), "err", err)
+			continue
+		}
+		if out = append(out, &weftv1.GovernanceObject{Kind: uint32(o.Kind), Body: o.Body}); len(out) == maxFarewell {
+			break
 		}
 	}
 	return out

@@ -49,7 +49,7 @@ func TestJoinSaysWhyItFailed(t *testing.T) {
 			link := c.link()
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
-			_, err := b.mesh.Join(ctx, link)
+			_, err := b.mesh.Join(ctx, link, "")
 			if !errors.Is(err, c.want) {
 				t.Fatalf("%v instead of %v", err, c.want)
 			}
@@ -75,7 +75,7 @@ func TestAnInvitesQuotaIsExact(t *testing.T) {
 	for range 5 {
 		b := newNode(t, "bob")
 		wg.Go(func() {
-			_, err := b.mesh.Join(testContext(t), link)
+			_, err := b.mesh.Join(testContext(t), link, "")
 			results <- err
 		})
 	}
@@ -103,13 +103,13 @@ func TestJoiningAgainIsFine(t *testing.T) {
 	id := a.found("crew")
 	link := a.invite(id, 1, time.Time{})
 	for i := range 3 {
-		res, err := b.mesh.Join(testContext(t), link)
+		res, err := b.mesh.Join(testContext(t), link, "")
 		if err != nil || res.Team != id || res.Name != "crew" || res.AlreadyMember != (i > 0) {
 			t.Fatalf("%d: %+v %v", i, res, err)
 		}
 	}
 	b.restart()
-	if res, err := b.mesh.Join(testContext(t), link); err != nil || !res.AlreadyMember {
+	if res, err := b.mesh.Join(testContext(t), link, ""); err != nil || !res.AlreadyMember {
 		t.Fatalf("after a restart: %+v %v", res, err)
 	}
 }
@@ -123,7 +123,7 @@ func TestOneAdmitterIsEnough(t *testing.T) {
 	gone.Invites[0].Addresses = []string{"/ip4/127.0.0.1/udp/9/quic-v1"}
 	link := a.invite(id, 1, time.Time{})
 	link.Invites = append(gone.Invites, link.Invites...)
-	if res, err := c.mesh.Join(testContext(t), link); err != nil || !res.InStep {
+	if res, err := c.mesh.Join(testContext(t), link, ""); err != nil || !res.InStep {
 		t.Fatalf("%+v %v", res, err)
 	}
 }
@@ -134,11 +134,11 @@ func TestFailedKnocksAreRationed(t *testing.T) {
 	link := a.invite(id, 1, time.Now().Add(-time.Minute))
 	var err error
 	for range DefaultLimits().LobbyTriesPerMin {
-		if _, err = b.mesh.Join(testContext(t), link); !errors.Is(err, team.ErrExpired) {
+		if _, err = b.mesh.Join(testContext(t), link, ""); !errors.Is(err, team.ErrExpired) {
 			t.Fatal(err)
 		}
 	}
-	if _, err = b.mesh.Join(testContext(t), link); !errors.Is(err, ErrAdmitterBusy) {
+	if _, err = b.mesh.Join(testContext(t), link, ""); !errors.Is(err, ErrAdmitterBusy) {
 		t.Fatalf("after too many tries: %v", err)
 	}
 }

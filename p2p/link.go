@@ -82,6 +82,7 @@ func (m *Mesh) accept(s network.Stream, governance bool) {
 		s.Reset()
 		return
 	}
+	m.asks.heard(n)
 	m.untilUseful(n, governance)
 	m.newLink(s, n, governance).run()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	weftv1 "weft/api/weft/v1"
@@ -18,9 +19,11 @@ import (
 	"weft/team"
 )
 
-// lobby is where someone who holds an invite knocks: one request, one reply, on a stream of its own.
+// lobby is where people who aren't in a team stand: those who hold an invite knock, others ask (lobbyask.go). One request,
+// one reply, on a stream of its own.
 type lobby struct {
-	m *Mesh
+	m       *Mesh
+	rations lobbyRations
 
 	// admitting makes knocks go one after the other, so that an invite's quota is exact: the state that the next one is
 	// judged by has the last admission in it.
@@ -54,6 +57,12 @@ const (
 	codeFull        = "STORAGE_FULL"
 	codeBusy        = "BUSY"
 	codeInternal    = "INTERNAL"
+	codeRemoved     = "REMOVED"
+	codeJoinClosed  = "JOIN_CLOSED"
+	codeApproval    = "APPROVAL"
+	codeLinkNeeded  = "LINK_NEEDED"
+	codeTeamClosed  = "TEAM_CLOSED"
+	codeNotAHome    = "NOT_A_HOME"
 )
 
 // refusals are the codes of errors, in the order in which they are looked for.
@@ -64,16 +73,18 @@ var refusals = []struct {
 	{board.ErrMalformed, codeMalformed}, {board.ErrTooLarge, codeMalformed}, {board.ErrNotFound, codeNotFound},
 	{team.ErrExpired, codeExpired}, {team.ErrQuota, codeQuota}, {board.ErrBadSignature, codeBadSig},
 	{team.ErrNotAdmitter, codeNotAdmitter}, {team.ErrUpgradeNeeded, codeUpgrade}, {team.ErrLimit, codeLimit},
-	{store.ErrStorageFull, codeFull},
+	{store.ErrStorageFull, codeFull}, {team.ErrRemoved, codeRemoved}, {team.ErrJoinClosed, codeJoinClosed},
+	{team.ErrApproval, codeApproval}, {ErrLinkNeeded, codeLinkNeeded}, {team.ErrTeamClosed, codeTeamClosed},
+	{ErrNotAHome, codeNotAHome}, {errTooOften, codeBusy},
 }
 
 func newLobby(m *Mesh) *lobby {
-	l := &lobby{m: m}
+	l := &lobby{m: m, rations: newLobbyRations()}
 	l.mu.failed = map[netip.Addr]*tries{}
 	return l
 }
 
-// handle answers one knock.
+// handle answers one request.
 func (l *lobby) handle(s network.Stream) {
 	p := s.Conn().RemotePeer()
 	defer s.Close()
@@ -92,7 +103,7 @@ func (l *lobby) handle(s network.Stream) {
 	if err == nil {
 		err = decode(b, req)
 	}
-	if err != nil || req.GetKnock() == nil {
+	if err != nil || req.Request == nil {
 		l.m.stats.knocks.WithLabelValues("malformed").Inc()
 		l.failedTry(at)
 		s.Reset()
@@ -100,17 +111,48 @@ func (l *lobby) handle(s network.Stream) {
 	}
 	ctx, cancel := context.WithTimeout(l.m.ctx, l.m.o.Limits.LobbyTime)
 	defer cancel()
-	reply, err := l.admit(ctx, req.GetKnock())
+	reply, outcome, err := l.answer(ctx, p, at, req)
 	if err != nil {
 		code, message := refusal(err)
-		l.m.stats.knocks.WithLabelValues(code).Inc()
-		l.m.log.Info("didn't admit somebody", "peer", p.String(), "code", code)
+		outcome += code
+		l.m.log.Info("turned somebody away", "peer", p.String(), "code", code)
 		l.failedTry(at)
 		reply = &weftv1.LobbyReply{Code: code, Message: message}
-	} else {
-		l.m.stats.knocks.WithLabelValues("admitted").Inc()
 	}
+	l.m.stats.knocks.WithLabelValues(outcome).Inc()
 	l.reply(s, reply)
+}
+
+// answer does what is asked. outcome is the name under which it is counted; of an error, what the code goes after.
+func (l *lobby) answer(ctx context.Context, p peer.ID, at netip.Addr, req *weftv1.LobbyRequest) (reply *weftv1.LobbyReply, outcome string, err error) {
+	n, err := NodeIDOf(p)
+	if err != nil {
+		return nil, "", err
+	}
+	g := guest{n, at}
+	switch q := req.Request.(type) {
+	case *weftv1.LobbyRequest_Knock:
+		if reply, err = l.admit(ctx, q.Knock); err == nil {
+			outcome = "admitted"
+		}
+		return reply, outcome, err
+	case *weftv1.LobbyRequest_Ask:
+		outcome = "ask_"
+		reply, err = l.ask(q.Ask)
+	case *weftv1.LobbyRequest_AskIn:
+		outcome = "ask_in_"
+		reply, err = l.askIn(ctx, g, q.AskIn)
+	case *weftv1.LobbyRequest_Home:
+		outcome = "home_"
+		reply, err = l.home(ctx, g, q.Home)
+	case *weftv1.LobbyRequest_Why:
+		outcome = "why_"
+		reply, err = l.why(ctx, g, q.Why)
+	}
+	if err == nil {
+		outcome += "answered"
+	}
+	return reply, outcome, err
 }
 
 func (l *lobby) reply(s network.Stream, r *weftv1.LobbyReply) {
@@ -119,7 +161,7 @@ func (l *lobby) reply(s network.Stream, r *weftv1.LobbyReply) {
 		err = writeAll(s, b)
 	}
 	if err != nil {
-		l.m.log.Debug("couldn't answer a knock", "err", err)
+		l.m.log.Debug("couldn't answer in the lobby", "err", err)
 	}
 }
 

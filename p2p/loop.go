@@ -246,7 +246,7 @@ func (l *loop) look() {
 
 // tellTeam tells the Replica of a team's nodes and boards, and of what is held of boards that are new to it.
 func (l *loop) tellTeam(t board.TeamID, st *team.State) {
-	ev := board.TeamChanged{Team: t, Nodes: st.Nodes(), Former: originsOf(st)}
+	ev := board.TeamChanged{Team: t, Nodes: st.Nodes(), Former: st.Origins()}
 	if st.IsNode(l.m.self) {
 		l.m.who.settle(t)
 	} else if !st.Known() {

@@ -36,6 +36,7 @@ type Mesh struct {
 	subs   *topics
 	peers  *peering
 	lobby  *lobby
+	asks   *asks
 	clocks skews // of other nodes
 	sent   *sent
 
@@ -66,6 +67,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.book = openBook(o.Book, m.kv, o.Log)
 	m.sent = newSent()
 	m.who = newRoster(m)
+	m.asks = newAsks(m)
 	m.gate = newGater(m)
 	h, err := newHost(&m.o, m.gate)
 	if err != nil {
@@ -121,6 +123,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	g.Go(func() error { return m.subs.run(ctx) })
 	g.Go(func() error { return m.peers.run(ctx) })
 	g.Go(func() error { return m.book.run(ctx, m) })
+	g.Go(func() error { return m.asks.run(ctx) })
 	m.acceptStreams()
 	err := g.Wait()
 	m.cancel()

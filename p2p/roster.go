@@ -96,7 +96,7 @@ func (r *roster) out(st *team.State) bool {
 	if !st.Known() || st.IsNode(r.m.self) || len(r.trustedFor(st.ID())) > 0 {
 		return false
 	}
-	_, was := slices.BinarySearchFunc(originsOf(st), r.m.self, func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) })
+	_, was := slices.BinarySearchFunc(st.Origins(), r.m.self, func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) })
 	return was || st.Role(r.m.o.Identity.User) != team.None
 }
 
@@ -176,7 +176,7 @@ func (r *roster) trusts(n board.NodeID, t board.TeamID) bool {
 
 // knows says whether n shares a team with this node, or did, or is trusted for one.
 func (r *roster) knows(n board.NodeID) bool {
-	if v := r.view.Load(); len(v.shared[n]) > 0 || v.former[n] {
+	if v := r.view.Load(); len(v.shared[n]) > 0 || v.former[n] || r.m.asks.knows(n) {
 		return true
 	}
 	r.mu.Lock()

@@ -1,31 +1,24 @@
 package p2p
 
 import (
+	"context"
+	"crypto/sha256"
+	"slices"
+
 	"weft/board"
+	"weft/store"
 	"weft/team"
 )
 
-func originsOf(st *team.State) []board.NodeID {
-	if s, ok := any(st).(interface{ Origins() []board.NodeID }); ok {
-		return s.Origins()
+func objectOf(ctx context.Context, s *store.Store, t board.TeamID, h board.Hash) (*team.Object, error) {
+	if s, ok := any(s).(interface {
+		Object(context.Context, board.TeamID, board.Hash) (*team.Object, error)
+	}); ok {
+		return s.Object(ctx, t, h)
 	}
-	return st.Nodes()
+	return nil, board.ErrNotFound
 }
 
-func nodeProof(st *team.State, n board.NodeID) []board.Hash {
-	if s, ok := any(st).(interface {
-		NodeProof(board.NodeID) []board.Hash
-	}); ok {
-		return s.NodeProof(n)
-	}
-	return nil
-}
-
-func objectOf(st *team.State, h board.Hash) (*team.Object, bool) {
-	if s, ok := any(st).(interface {
-		Object(board.Hash) (*team.Object, bool)
-	}); ok {
-		return s.Object(h)
-	}
-	return nil, false
+func openSeed(t board.TeamID, n board.NodeID) [32]byte {
+	return sha256.Sum256(slices.Concat([]byte("weft/open/v1\x00"), t[:], n[:]))
 }

@@ -172,7 +172,7 @@ func (n *testNode) letIn(id board.TeamID, others ...*testNode) {
 	n.t.Helper()
 	link := n.invite(id, uint32(len(others)), time.Time{})
 	for _, o := range others {
-		res, err := o.mesh.Join(testContext(n.t), link)
+		res, err := o.mesh.Join(testContext(n.t), link, "")
 		if err != nil {
 			n.t.Fatalf("%s joins: %v", o.name, err)
 		}

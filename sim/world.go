@@ -128,7 +128,7 @@ func (w *World) Join(n *Node) {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
 	defer cancel()
-	if _, err := n.mesh.Join(ctx, w.Invite()); err != nil {
+	if _, err := n.mesh.Join(ctx, w.Invite(), ""); err != nil {
 		w.T.Fatalf("node %s couldn't join: %v", n.Name, err)
 	}
 }

@@ -181,7 +181,7 @@ func (b *catchupBench) pull(ctx context.Context, l *lab, from, to *peerNode, lin
 	joined := make(chan error, 1)
 	var joinTook time.Duration
 	go func() {
-		_, err := to.mesh.Join(ctx, link)
+		_, err := to.mesh.Join(ctx, link, "")
 		joinTook = time.Since(start)
 		joined <- err
 	}()
