@@ -24,6 +24,9 @@ func (s *State) Entry(h *board.Header, id board.Hash) Verdict {
 	case s.Upgrade:
 		return pending("upgrade")
 	}
+	if v := e.person(h.Author).counts(e.logs, key(h.Device), i); v != valid {
+		return v
+	}
 	least := team.Member
 	if h.Board != board.GeneralID(e.team) {
 		o := e.board(h.Board)
@@ -39,9 +42,6 @@ func (s *State) Entry(h *board.Header, id board.Hash) Verdict {
 			return void("board void")
 		}
 		least = max(least, team.Role(o.GetBoard().WriteRole))
-	}
-	if v := e.person(h.Author).counts(e.logs, key(h.Device), i); v != valid {
-		return v
 	}
 	return e.cred(h, i, least)
 }
