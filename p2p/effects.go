@@ -21,6 +21,7 @@ func (l *loop) linkUp(k *link) {
 	key := linkKey{k.node, k.governance}
 	if old := l.links[key]; old != nil {
 		old.reset()
+		l.remember(old)
 		l.tell(board.PeerDown{Peer: k.node, Governance: k.governance})
 	}
 	l.links[key] = k
@@ -37,6 +38,7 @@ func (l *loop) linkDown(k *link) {
 		return
 	}
 	delete(l.links, key)
+	l.remember(k)
 	l.tell(board.PeerDown{Peer: k.node, Governance: k.governance})
 	l.m.peers.unlinked(k)
 	l.m.subs.replicated.nudge()

@@ -11,6 +11,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/team"
 )
 
 const (
@@ -101,7 +102,7 @@ func (t *topic) judgePush(from board.NodeID, p *weftv1.Push) error {
 		return rejected{"of_stranger", false}
 	}
 	var runs []*board.Run
-	unknown := false
+	unknown, pending := false, false
 	for _, w := range p.Runs {
 		run, err := board.ParseRun(w)
 		if err != nil {
@@ -124,6 +125,7 @@ func (t *topic) judgePush(from board.NodeID, p *weftv1.Push) error {
 			return rejected{"bad_signature", true}
 		}
 		runs = append(runs, run)
+		pending = pending || run.Board != board.GovernanceID(t.team) && waits(st, run)
 	}
 	var heads []board.Position
 	for _, w := range p.Heads {
@@ -155,7 +157,22 @@ func (t *topic) judgePush(from board.NodeID, p *weftv1.Push) error {
 	if unknown { // the Replica has asked for governance; nothing of it is passed on from here
 		return rejected{"unknown_origin", false}
 	}
+	if pending { // held until governance explains it; then it is pulled by who hasn't got it
+		return rejected{"pending", false}
+	}
 	return nil
+}
+
+// waits says whether some entry of a run names what governance hasn't brought here yet. Whether a cut has the entry void
+// is for the store to find out.
+func waits(st *team.State, run *board.Run) bool {
+	above := func(*team.Cut) bool { return true }
+	for i := range run.Items {
+		if st.CheckEntry(&run.Items[i].Entry.Header, above).Status == team.Pending {
+			return true
+		}
+	}
+	return false
 }
 
 // rightBoard refuses boards that belong to another team. One that no team here knows may be new: the Replica decides.

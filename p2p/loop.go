@@ -23,7 +23,8 @@ type loop struct {
 	teams map[board.TeamID]*team.State // as last told to the Replica
 	told  map[board.ID]bool            // boards whose holdings were told
 
-	waiting []board.PeerVector // see early
+	waiting []board.PeerVector       // see early
+	said    map[sentKey]board.Vector // what nodes that are gone held of governance when they were last heard
 }
 
 type linkKey struct {
@@ -36,6 +37,7 @@ const (
 	randomReplica = iota + 1
 	randomTopics
 	randomPeering
+	randomHomes
 )
 
 // maxEarly vectors wait for a team to be taken up.
@@ -48,6 +50,7 @@ func newLoop(m *Mesh) *loop {
 	l := &loop{
 		m: m, events: make(chan any, eventQueue), calls: make(chan func()), feed: newFeed(),
 		links: map[linkKey]*link{}, teams: map[board.TeamID]*team.State{}, told: map[board.ID]bool{},
+		said: map[sentKey]board.Vector{},
 	}
 	l.rep = board.NewReplica(board.ReplicaConfig{Self: m.self, BanFor: m.o.Limits.BanTime, NewestFirst: m.o.newestFirst}, m.random(randomReplica))
 	return l

@@ -124,6 +124,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	g.Go(func() error { return m.peers.run(ctx) })
 	g.Go(func() error { return m.book.run(ctx, m) })
 	g.Go(func() error { return m.asks.run(ctx) })
+	g.Go(func() error { return m.comeHomes(ctx) })
 	m.acceptStreams()
 	err := g.Wait()
 	m.cancel()

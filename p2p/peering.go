@@ -58,6 +58,12 @@ type target struct {
 	greeting [2]*link // opened from here last
 	openNext time.Time
 	opens    int // streams that failed in a row
+
+	// See askWhy.
+	since   time.Time // of the connection; zero: there is none
+	nextWhy time.Time
+	whys    int
+	asking  bool
 }
 
 func newPeering(m *Mesh) *peering {
@@ -133,6 +139,12 @@ func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 		return true
 	}
 	for _, t := range p.mu.targets {
+		t.connectedSince(p.m.host.Network().Connectedness(t.id))
+		if t.isNode {
+			if at := p.askWhy(ctx, t); !at.IsZero() {
+				due(at)
+			}
+		}
 		if t.busy || p.m.gate.banned(t.id) {
 			wait = min(wait, maxRedial)
 			continue
@@ -262,6 +274,7 @@ func (p *peering) linked(k *link) {
 		if t.lastSeen = p.m.o.Now(); t.link[0] != nil && t.link[1] != nil {
 			t.opens = 0
 		}
+		t.whys, t.nextWhy = 0, time.Time{}
 	}
 	p.mu.Unlock()
 	if c := k.s.Conn(); k.governance && c.Stat().Direction == network.DirOutbound {

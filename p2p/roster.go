@@ -35,6 +35,7 @@ type view struct {
 	names  map[string]board.TeamID         // of all teams here
 	shared map[board.NodeID][]board.TeamID // teams that this node and that one are both in
 	former map[board.NodeID]bool           // nodes of teams that this node is out of (roster.out)
+	out    []*team.State                   // those teams
 }
 
 func newRoster(m *Mesh) *roster {
@@ -76,6 +77,9 @@ func (r *roster) look() (now, before *view) {
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(now.teams), compareTeams) {
 		out := r.out(now.teams[t])
+		if out {
+			now.out = append(now.out, now.teams[t])
+		}
 		for _, n := range now.teams[t].Nodes() {
 			if out {
 				now.former[n] = true

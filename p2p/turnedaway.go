@@ -1,0 +1,153 @@
+package p2p
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+	"weft/team"
+)
+
+// A node that was off when it lost a team hears nothing of it: its former teammates open no stream to it and take none.
+// It asks them in the lobby why.
+
+const (
+	turnedAfter = 2 * time.Second // on a connection without a stream
+	firstWhy    = time.Minute     // between two times that one node is asked
+	maxWhy      = time.Hour
+	whyTeams    = 8 // of which one node is asked at a time
+)
+
+// askWhy asks a node that is connected and opens and takes no stream, if it is time. It returns when it is. Called with
+// mu held.
+func (p *peering) askWhy(ctx context.Context, t *target) (next time.Time) {
+	if t.link[1] != nil || t.since.IsZero() {
+		return time.Time{}
+	}
+	next = t.since.Add(turnedAfter)
+	if next.Before(t.nextWhy) {
+		next = t.nextWhy
+	}
+	now := time.Now()
+	if now.Before(next) {
+		return next
+	}
+	teams := p.m.who.view.Load().shared[t.node]
+	if t.asking || len(teams) == 0 {
+		return time.Time{}
+	}
+	teams = teams[:min(len(teams), whyTeams)]
+	t.nextWhy = now.Add(min(firstWhy<<min(t.whys, 10), maxWhy))
+	t.whys++
+	t.asking = true
+	p.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, p.m.o.Limits.LobbyTime)
+		defer cancel()
+		for _, id := range teams {
+			if !p.m.hearWhy(ctx, t, id) {
+				break
+			}
+		}
+		p.mu.Lock()
+		t.asking = false
+		p.mu.Unlock()
+	})
+	return t.nextWhy
+}
+
+// hearWhy asks a node why it has turned this one away from a team. False: there is no use in asking it more.
+func (m *Mesh) hearWhy(ctx context.Context, t *target, id board.TeamID) bool {
+	u := m.o.Identity.User
+	q := &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_Why{Why: &weftv1.WhyAsk{Team: id[:], User: u[:]}}}
+	reply, err := m.sayInLobby(ctx, t.id, q)
+	if err != nil {
+		m.log.Debug("couldn't ask a node why it takes no stream", "peer", t.id.String(), "err", err)
+		return false
+	}
+	if reply.Code != "" {
+		m.log.Debug("a node doesn't say why it takes no stream", "peer", t.id.String(), "code", reply.Code)
+		return reply.Code == codeNotFound
+	}
+	if len(reply.Proof) > 0 {
+		m.takeProof(ctx, id, reply.Proof)
+	}
+	return true
+}
+
+// comeHomes presents this node to teams that its person is in and that don't know it as a home, now and then, until ctx
+// ends: after the person has named it as one, it is the only node that can say so to a team whose others are elsewhere.
+func (m *Mesh) comeHomes(ctx context.Context) error {
+	changed, stop := m.who.changed.watch()
+	defer stop()
+	rnd := m.random(randomHomes)
+	tries := 0
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-changed:
+			if tries == 0 || len(m.homeless()) == 0 {
+				tries = 0
+				timer.Reset(time.Second)
+			}
+			continue
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		away := m.homeless()
+		for _, st := range away {
+			nodes := st.Nodes()
+			for _, i := range rnd.Perm(len(nodes))[:min(len(nodes), 3)] {
+				if m.presentAt(ctx, st, nodes[i]) {
+					break
+				}
+			}
+		}
+		if len(away) > 0 {
+			timer.Reset(jitter(rnd, min(firstWhy<<min(tries, 10), maxWhy)))
+			tries++
+		}
+	}
+}
+
+// homeless are teams that this node's person may read, that have not heard of this node as a home of theirs.
+func (m *Mesh) homeless() (out []*team.State) {
+	for _, st := range m.who.view.Load().out {
+		_, denied := st.Denial(m.self)
+		o, err := team.NewPresent(st.ID(), m.o.Identity)
+		if err != nil || denied || !st.CanRead(m.o.Identity.User) {
+			continue
+		}
+		if _, said := st.Verdict(o.Hash); !said {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// presentAt presents this node at one of the team's. True: that one has taken it.
+func (m *Mesh) presentAt(ctx context.Context, st *team.State, n board.NodeID) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*knockTime)
+	defer cancel()
+	t := st.ID()
+	link := &weftv1.InviteLink{Team: t[:], TeamName: st.Name()}
+	if _, err := m.comeHome(ctx, t, link, &weftv1.InviteKey{Admitter: n[:]}); err != nil {
+		m.who.settle(t)
+		m.log.Info("couldn't present this node to a team", "team", t.String(), "err", err)
+		return false
+	}
+	return true
+}
+
+// connectedSince notes when a target got its connection; zero: it has lost it. Called with mu held.
+func (t *target) connectedSince(c network.Connectedness) {
+	if c != network.Connected {
+		t.since = time.Time{}
+	} else if t.since.IsZero() {
+		t.since = time.Now()
+	}
+}
