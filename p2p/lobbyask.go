@@ -116,7 +116,7 @@ func (l *lobby) offer(st *team.State) *weftv1.TeamOffer {
 		return o
 	}
 	for _, i := range st.Invites() {
-		seed := openSeed(t, i.Admitter)
+		seed := team.OpenSeed(t, i.Admitter)
 		if i.Key != [32]byte(board.NewKey(seed).Public()) || i.Used >= i.Quota || len(o.Open) >= maxRecordAddrs/2 {
 			continue
 		}

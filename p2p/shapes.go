@@ -2,8 +2,6 @@ package p2p
 
 import (
 	"context"
-	"crypto/sha256"
-	"slices"
 
 	"weft/board"
 	"weft/store"
@@ -17,8 +15,4 @@ func objectOf(ctx context.Context, s *store.Store, t board.TeamID, h board.Hash)
 		return s.Object(ctx, t, h)
 	}
 	return nil, board.ErrNotFound
-}
-
-func openSeed(t board.TeamID, n board.NodeID) [32]byte {
-	return sha256.Sum256(slices.Concat([]byte("weft/open/v1\x00"), t[:], n[:]))
 }

@@ -1,0 +1,77 @@
+package p2p
+
+import (
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"weft/board"
+)
+
+// A person moves to another home: the old one hears nothing more of the team, neither on streams nor by gossip, from the
+// moment on at which the move is on a node's disk; where both share another team that one goes on.
+func TestWhoLostTheTeamHearsNothingMore(t *testing.T) {
+	a, b, c := newNode(t, "ada"), newNode(t, "bob"), newNode(t, "cyd")
+	lost, kept := a.found("lost"), a.found("kept")
+	a.letIn(lost, b, c)
+	a.letIn(kept, b, c)
+	general := board.GeneralID(lost)
+	a.post(lost, general, 10)
+	eventually(t, "bob and cyd have the posts", func() bool { return b.entries(general) == 10 && c.entries(general) == 10 }, a, b, c)
+	bob := b.mesh.self
+	if a.mesh.Sent(bob, lost) == 0 {
+		t.Fatal("nothing is counted")
+	}
+
+	a.presents(lost, b.movedTo(randomKey()))
+	sent := a.mesh.Sent(bob, lost)
+	a.post(lost, general, 20)
+	eventually(t, "cyd has the further posts", func() bool { return c.entries(general) == 30 }, a, c)
+	sentByCyd := c.mesh.Sent(bob, lost)
+	more := a.post(kept, board.GeneralID(kept), 5)
+	c.post(lost, general, 10)
+	a.post(lost, general, 10)
+	eventually(t, "ada and cyd have all", func() bool { return a.entries(general) == 50 && c.entries(general) == 50 }, a, c)
+	eventually(t, "bob is back for the other team", func() bool { return b.entries(board.GeneralID(kept)) == 5 }, a, b, c)
+	if k, _ := a.mesh.Replicated(board.GeneralID(kept), more.Position); k == 0 {
+		t.Fatal("nobody has it")
+	}
+	if now := a.mesh.Sent(bob, lost); now != sent {
+		t.Errorf("ada sent %d bytes of the team after its node was gone", now-sent)
+	}
+	if now := c.mesh.Sent(bob, lost); now != sentByCyd {
+		t.Errorf("cyd sent %d bytes of the team after its node was gone", now-sentByCyd)
+	}
+	if got := b.entries(general); got != 10 {
+		t.Errorf("bob has %d entries", got)
+	}
+}
+
+// A node that lost its last team is disconnected and not let in again but as a guest.
+func TestWhoLostTheLastTeamIsAStranger(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	a.presents(id, b.movedTo(randomKey()))
+	p, err := PeerIDOf(b.mesh.self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "bob's node is disconnected", func() bool { return a.mesh.host.Network().Connectedness(p) != network.Connected }, a)
+	if a.mesh.gate.known(p) {
+		t.Fatal("it is still known")
+	}
+	sent := a.mesh.Sent(b.mesh.self, id)
+	a.post(id, board.GeneralID(id), 10)
+	if now := a.mesh.Sent(b.mesh.self, id); now != sent {
+		t.Errorf("%d bytes went to a stranger", now-sent)
+	}
+}
+
+func TestWhatAnRPCIsAbout(t *testing.T) {
+	for _, bad := range [][]byte{nil, {1}, {5, 0x12, 9}, {2, 0x0a, 0x7f}, {1, 0x0f}} {
+		if got, err := rpcTopics(bad); err == nil && len(got) > 0 {
+			t.Errorf("%x is about %v", bad, got)
+		}
+	}
+}
