@@ -186,6 +186,8 @@ func (r *Replica) handle(ev Event) {
 		r.orphaned(e)
 	case Restored:
 		r.restored(e)
+	case ForkCompared:
+		r.forkCompared(e)
 	case Moving:
 		if s := r.stream(e.Peer, e.Governance); s != nil {
 			s.moved, s.stalled = r.now, false

@@ -24,11 +24,12 @@ type replLog struct {
 	heard       []heardHead
 	avoid       map[NodeID]*avoidance
 	unavailable map[NodeID]bool // peers that were asked in vain since they last spoke of this log
-	refused     []heardHead     // what peers named or sent that contradicts what is held: forks
-	hot         bool            // in Replica.hot
-	tryAt       time.Time       // while hot
-	blocked     bool            // in Replica.blocked
-	waiting     bool            // for governance to be in step
+	forks       []*forkSearch
+	refused     []heardHead // what peers named or sent that contradicts what is held: forks
+	hot         bool        // in Replica.hot
+	tryAt       time.Time   // while hot
+	blocked     bool        // in Replica.blocked
+	waiting     bool        // for governance to be in step
 }
 
 // piece is a run on its way into the store.
@@ -302,6 +303,7 @@ func (r *Replica) discard(p *piece, v verdict) {
 	case forked:
 		r.count("fork", 1)
 		l.refuse(p.head(), p.from, r.now)
+		r.suspectFork(l, p.run.Epoch, p.from)
 	case tooMany:
 		r.count("too_many_leaves", 1)
 		l.refuse(p.head(), p.from, r.now)

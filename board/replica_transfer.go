@@ -1,6 +1,7 @@
 package board
 
 import (
+	"slices"
 	"time"
 )
 
@@ -10,6 +11,7 @@ type transfer struct {
 	stream   *stream
 	log      *replLog
 	toward   Point
+	probe    *forkSearch // not nil: what comes is only compared
 	backward bool
 	big      bool
 	claimed  bool // the peer's vector says that it holds what is asked for
@@ -76,6 +78,10 @@ func (r *Replica) answered(e Answered) {
 	t := s.transfers.at(e.ID)
 	if t == nil || t.done {
 		r.unasked(s, e, size)
+		return
+	}
+	if t.probe != nil {
+		r.probed(t, e, size)
 		return
 	}
 	if e.Run != nil && !r.received(t, e.Run, size) {
@@ -195,6 +201,9 @@ func (r *Replica) endTransfer(t *transfer) {
 		return
 	}
 	t.ended = true
+	if t.probe != nil && t.useful == 0 { // nothing came: the next contradiction begins anew
+		t.log.forks = slices.DeleteFunc(t.log.forks, func(f *forkSearch) bool { return f == t.probe && !f.over })
+	}
 	t.stream.transfers.drop(t.id)
 	if d := side(t.backward); t.log.transfers[d] == t {
 		t.log.transfers[d] = nil

@@ -258,6 +258,7 @@ func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, b
 	if held && f.Seq == s.Hi && f.Hash != s.HiHash {
 		r.count("fork", 1)
 		l.refuse(f, from, r.now)
+		r.suspectFork(l, f.Epoch, from)
 		return need{}, false
 	}
 	n := need{toward: Point{f.Epoch, f.Seq}, backward: backward}

@@ -161,6 +161,18 @@ type Restored struct {
 	Seqs   []uint64
 }
 
+// ForkCompared: the CompareFork effect was carried out: records up to Same are those that are held, that at Differs (0: none is
+// known) is not.
+type ForkCompared struct {
+	Team          TeamID
+	Board         ID
+	Origin        Origin
+	From          NodeID
+	Same, Differs uint64
+	Proven        bool // a proof is kept
+	Failed        bool // it could not be compared
+}
+
 // Moving: bytes of an unfinished frame are coming in from a peer, so a slow link is no reason to leave it yet.
 type Moving struct {
 	Peer       NodeID
@@ -193,6 +205,7 @@ func (GovernanceAdvanced) event() {}
 func (Orphaned) event()           {}
 func (Restored) event()           {}
 func (Moving) event()             {}
+func (ForkCompared) event()       {}
 func (Offended) event()           {}
 func (Tick) event()               {}
 
@@ -273,6 +286,14 @@ type ReRecord struct {
 	Seqs   []uint64
 }
 
+// CompareFork asks the store where a run of a node parts from what is held, to keep the proof, and to have the outcome
+// stepped as ForkCompared.
+type CompareFork struct {
+	Team TeamID
+	Run  *Run
+	From NodeID
+}
+
 // ClosePeer asks to leave a peer: close its connection and refuse it for BanFor.
 type ClosePeer struct {
 	Peer   NodeID
@@ -286,13 +307,14 @@ type Count struct {
 	N    int
 }
 
-func (SendVector) effect() {}
-func (SendDigest) effect() {}
-func (AskVector) effect()  {}
-func (Want) effect()       {}
-func (SendCredit) effect() {}
-func (SendCancel) effect() {}
-func (Ingest) effect()     {}
-func (ReRecord) effect()   {}
-func (ClosePeer) effect()  {}
-func (Count) effect()      {}
+func (SendVector) effect()  {}
+func (SendDigest) effect()  {}
+func (AskVector) effect()   {}
+func (Want) effect()        {}
+func (SendCredit) effect()  {}
+func (SendCancel) effect()  {}
+func (Ingest) effect()      {}
+func (ReRecord) effect()    {}
+func (CompareFork) effect() {}
+func (ClosePeer) effect()   {}
+func (Count) effect()       {}

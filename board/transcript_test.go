@@ -27,6 +27,7 @@ import (
 //	answer PEER ID NAME 1/1..3 [done] [STATUS] [governance]
 //	stored TOKEN [pending|fork|bad|…]
 //	orphaned NAME 1/1..3 | restored NAME 1/1..3
+//	compared PEER NAME 1/3 1/5 [proven|failed]   up to 1/3 PEER's records are those held, 1/5 is not
 //	digest PEER same|said|other
 //	wait DURATION | status
 func TestTranscripts(t *testing.T) {
@@ -165,6 +166,8 @@ func (s *transcript) command(w []string) error {
 		d, err := time.ParseDuration(w[1])
 		s.wait(d)
 		return err
+	case "compared":
+		return s.compared(w, flag)
 	case "status":
 		s.status()
 	default:
@@ -344,6 +347,22 @@ func (s *transcript) step(e Event) {
 	}
 }
 
+func (s *transcript) compared(w []string, flag func(string) (string, bool)) error {
+	e, same, err := point(w[3])
+	if err != nil {
+		return err
+	}
+	_, differs, err := point(w[4])
+	if err != nil {
+		return err
+	}
+	x := ForkCompared{Team: s.team, Board: s.general(), Origin: Origin{s.node(w[2]), e}, From: s.node(w[1]), Same: same, Differs: differs}
+	_, x.Proven = flag("proven")
+	_, x.Failed = flag("failed")
+	s.step(x)
+	return nil
+}
+
 // wait lets time pass, with a Tick whenever one is due.
 func (s *transcript) wait(d time.Duration) {
 	end := s.now.Add(d)
@@ -409,6 +428,8 @@ func (s *transcript) print(x Effect) {
 		say("store %d: %s %d/%d..%d%s", x.Token, s.names[x.Run.Node], x.Run.Epoch.N, x.Run.First, x.Run.LastSeq(), tail)
 	case ReRecord:
 		say("record again: %s %d/%v", s.names[x.Origin.Node], x.Origin.Epoch.N, x.Seqs)
+	case CompareFork:
+		say("compare: %s's %s %d/%d..%d", s.names[x.From], s.names[x.Run.Node], x.Run.Epoch.N, x.Run.First, x.Run.LastSeq())
 	case ClosePeer:
 		say("leave %s for %s: %s", s.names[x.Peer], x.BanFor, x.Reason)
 	case Count:

@@ -66,6 +66,8 @@ func (l *loop) carryOut(e board.Effect) {
 		l.m.pool.add(e)
 	case board.ReRecord:
 		go l.reRecord(e)
+	case board.CompareFork:
+		go l.compareFork(e)
 	case board.ClosePeer:
 		l.closePeer(e)
 	case board.Count:

@@ -198,6 +198,10 @@ func (r *changeReader) entry(p pos, out *Change) error {
 	}
 	out.Entry = e.Entry.ID
 	if out.Kind == EntryHidden {
+		out.Rule, out.Reason = e.Rule, e.Void
+		if out.Reason == "" {
+			out.Reason = r.s.whyHidden(r.m.log(p.log), p.seq)
+		}
 		return nil
 	}
 	out.Shown = e
@@ -211,6 +215,16 @@ func (r *changeReader) entry(p pos, out *Change) error {
 	}
 	r.chain, out.Position = at, at
 	return nil
+}
+
+// whyHidden says why an entry is hidden that counts by itself.
+func (s *Store) whyHidden(l *logState, seq uint64) string {
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	if !l.counts(l.limit, seq) {
+		return "the node that recorded it does not vouch for it any more"
+	}
+	return "another entry stands for it"
 }
 
 // Subscribe gives a channel of capacity one that is filled after each commit, and what ends the subscription. A nudge

@@ -269,8 +269,9 @@ func TestIngestRefusesWithAReason(t *testing.T) {
 	sig := board.SignHead(g.who.node, board.Position{Board: f.board, Node: o.Node, Epoch: o.Epoch, Seq: 2, Hash: fork.Hashes()[0]})
 	fork.Items[0].HeadSig = sig[:]
 	refuse("fork", &fork, false, board.ErrFork)
-	if len(f.s.Forks()) != 1 {
-		t.Error("the fork's proof was not kept")
+	f.reopen()
+	if fs := f.s.Forks(f.team); len(fs) != 1 || fs[0].Check() != nil || fs[0].Seq() != (board.Point{Epoch: o.Epoch, Seq: 2}) {
+		t.Errorf("the fork's proof was not kept: %v", fs)
 	}
 	if got := f.texts(); !slices.Equal(got, []string{"0", "1", "2", "3", "4"}) {
 		t.Fatalf("reads %q", got)

@@ -303,6 +303,11 @@ func (in *ingest) run(ctx context.Context) (Result, error) {
 	if errors.Is(first, errAgain) {
 		return in.s.Ingest(ctx, in.team.id, in.r, in.tail)
 	}
+	if errors.Is(first, board.ErrFork) && in.headsFit[len(in.headsFit)-1] {
+		if _, err := in.s.FindFork(ctx, in.team.id, in.r); err != nil {
+			in.s.opts.Log.Debug("no proof of a fork", "error", err)
+		}
+	}
 	in.s.metrics.duplicates.Add(float64(res.Duplicates))
 	return res, first
 }

@@ -111,6 +111,12 @@ func appendLogKey(b []byte, table byte, l logNum) []byte {
 
 func logKey(table byte, l logNum) []byte { return appendLogKey(make([]byte, 0, 5), table, l) }
 
+func appendPointKey(b []byte, p board.Point) []byte {
+	b = binary.BigEndian.AppendUint64(b, p.Epoch.N)
+	b = binary.BigEndian.AppendUint64(b, p.Epoch.R)
+	return binary.BigEndian.AppendUint64(b, p.Seq)
+}
+
 func appendBitsKey(b []byte, l logNum, chunk uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendLogKey(b, tBits, l), chunk)
 }

@@ -77,6 +77,7 @@ type loader struct {
 	txn     *badger.Txn
 	boards  map[board.ID][]*logState // logs whose board is not made yet
 	signers []foundSigner
+	forks   []*board.Fork
 }
 
 func (ld *loader) load() error {
@@ -86,7 +87,7 @@ func (ld *loader) load() error {
 	}{
 		{tOrigin, ld.origin}, {tTeam, ld.team}, {tStretch, ld.stretch}, {tBits, ld.bits}, {tOwnBits, ld.ownBits},
 		{tDamaged, ld.damaged}, {tRejudge, ld.rejudge}, {tReview, ld.review}, {tSweep, ld.sweep}, {tWaiting, ld.waiting},
-		{tSigner, ld.signer},
+		{tSigner, ld.signer}, {tFork, ld.fork},
 	}
 	for _, st := range steps {
 		if err := ld.each(st.table, st.f); err != nil {
@@ -97,6 +98,9 @@ func (ld *loader) load() error {
 		return err
 	}
 	ld.loadSigners()
+	ld.s.forksMu.Lock()
+	ld.s.forks = ld.forks
+	ld.s.forksMu.Unlock()
 	if err := ld.each(tMark, ld.mark); err != nil {
 		return err
 	}

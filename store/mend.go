@@ -100,7 +100,7 @@ func (s *Store) salvage(from, to string) error {
 	}
 	s.setDB(fresh)
 	defer func() { s.db = nil }()
-	for _, table := range []byte{tOrigin, tStretch, tTeam, tMark, tSetting, tRecord} {
+	for _, table := range []byte{tOrigin, tStretch, tTeam, tMark, tSetting, tFork, tRecord} {
 		if err := s.copyTable(old, fresh, table); err != nil {
 			closeQuietly(fresh)
 			return err

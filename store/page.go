@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -33,7 +34,7 @@ func (s *Store) Page(ctx context.Context, b board.ID, q PageQuery) (Page, error)
 	limit = min(limit, maxPage)
 	p := Page{Vector: s.Vector(b)} // before the entries are read: they cover it
 	err := s.view(func(m *memory, txn *badger.Txn) error {
-		sc := displayScan{s: s, m: m, txn: txn, board: bs}
+		sc := displayScan{s: s, m: m, txn: txn, board: bs, void: q.IncludeVoid}
 		var err error
 		if q.After != nil {
 			p.Older = true
@@ -59,56 +60,77 @@ type displayScan struct {
 	m     *memory
 	txn   *badger.Txn
 	board *boardState
+	void  bool // entries that do not count, too
 }
 
+// prefix of the board's shown entries.
 func (sc *displayScan) prefix() []byte { return append([]byte{tDisplay}, sc.board.id[:]...) }
+
+// displayTables are read side by side; their keys differ in the first byte only.
+var displayTables = [...]byte{tDisplay, tVoid}
+
+// each calls f with the items of the display order from seek on, the item at seek left out, until f says stop.
+func (sc *displayScan) each(seek []byte, reverse bool, f func(*badger.Item) (more bool, err error)) error {
+	tables := displayTables[:1]
+	if sc.void {
+		tables = displayTables[:]
+	}
+	var its []*badger.Iterator
+	for _, table := range tables {
+		from := slices.Clone(seek)
+		from[0] = table
+		it := sc.txn.NewIterator(badger.IteratorOptions{Reverse: reverse, Prefix: from[:17:17]})
+		defer it.Close()
+		if it.Seek(from); it.Valid() && slices.Equal(it.Item().Key(), from) {
+			it.Next()
+		}
+		its = append(its, it)
+	}
+	for {
+		var next *badger.Iterator
+		for _, it := range its {
+			if !it.Valid() {
+				continue
+			}
+			if next == nil || (bytes.Compare(it.Item().Key()[1:], next.Item().Key()[1:]) < 0) != reverse {
+				next = it
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		if more, err := f(next.Item()); !more || err != nil {
+			return err
+		}
+		next.Next()
+	}
+}
 
 // down reads up to limit entries before k (nil: the newest), oldest first in p. more: there are older ones.
 func (sc *displayScan) down(k *board.OrderKey, limit int, p *Page) (more bool, err error) {
-	prefix := sc.prefix()
-	it := sc.txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: prefix})
-	defer it.Close()
-	seek := append(slices.Clone(prefix), make([]byte, 25)...)
-	for i := len(prefix); i < len(seek); i++ {
-		seek[i] = 0xff
-	}
+	seek := append(sc.prefix(), bytes.Repeat([]byte{0xff}, 25)...)
 	if k != nil {
 		seek = appendDisplayKey(nil, sc.board.id, *k)
 	}
-	for it.Seek(seek); it.ValidForPrefix(prefix); it.Next() {
-		if k != nil && slices.Equal(it.Item().Key(), seek) {
-			continue
-		}
-		if len(p.Entries) == limit {
-			more = true
-			break
-		}
-		if err := sc.add(it.Item(), p); err != nil {
-			return false, err
-		}
-	}
+	more, err = sc.collect(seek, true, limit, p)
 	slices.Reverse(p.Entries)
-	return more, nil
+	return more, err
 }
 
 // up reads up to limit entries after k. more: there are newer ones.
 func (sc *displayScan) up(k board.OrderKey, limit int, p *Page) (more bool, err error) {
-	prefix := sc.prefix()
-	it := sc.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-	defer it.Close()
-	seek := appendDisplayKey(nil, sc.board.id, k)
-	for it.Seek(seek); it.ValidForPrefix(prefix); it.Next() {
-		if slices.Equal(it.Item().Key(), seek) {
-			continue
-		}
+	return sc.collect(appendDisplayKey(nil, sc.board.id, k), false, limit, p)
+}
+
+func (sc *displayScan) collect(seek []byte, reverse bool, limit int, p *Page) (more bool, err error) {
+	err = sc.each(seek, reverse, func(it *badger.Item) (bool, error) {
 		if len(p.Entries) == limit {
-			return true, nil
+			more = true
+			return false, nil
 		}
-		if err := sc.add(it.Item(), p); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
+		return true, sc.add(it, p)
+	})
+	return more, err
 }
 
 // add reads the entry that an index item names.

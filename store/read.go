@@ -107,7 +107,8 @@ func (s *Store) shownAt(m *memory, txn *badger.Txn, p pos) (*Shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Shown{Entry: r.entry, Origin: l.origin, Seq: p.seq, Received: r.received}, nil
+	rule, void := voidWords(r.void)
+	return &Shown{Entry: r.entry, Origin: l.origin, Seq: p.seq, Received: r.received, Void: void, Rule: rule}, nil
 }
 
 // EntryByID reads an entry of a board, shown or not. Errors wrap board.ErrNotFound or ErrDamaged.

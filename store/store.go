@@ -83,7 +83,7 @@ type Store struct {
 	witnessMu sync.Mutex // guards the file
 
 	forksMu sync.Mutex
-	forks   []Fork
+	forks   []*board.Fork
 
 	again struct {
 		mu sync.Mutex

@@ -81,6 +81,8 @@ type Shown struct {
 	Origin   board.Origin
 	Seq      uint64
 	Received board.HLC
+	Void     string // why the entry does not count, in words; "": it does
+	Rule     string // short name of the rule by which it is void
 }
 
 // PageQuery asks for entries in display order. At most one of Before and After is set; neither: the newest.
@@ -88,6 +90,8 @@ type PageQuery struct {
 	Before *board.OrderKey
 	After  *board.OrderKey
 	Limit  int // 0: 50; at most 1,000
+
+	IncludeVoid bool // entries that do not count, too: for admins
 }
 
 // Page of a board, oldest first.
@@ -121,7 +125,9 @@ type Change struct {
 	Shown    *Shown         // EntryShown
 	Position board.Position // EntryShown: of its record
 	Entry    board.Hash     // EntryHidden
-	Reason   string         // EntryHidden
+	Reason   string         // EntryHidden: in words
+	Rule     string         // EntryHidden: short name of the rule by which it became void, if one did
+	FloorHLC board.HLC      // FloorMoved: history starts after this stamp
 	User     board.UserID   // MarkMoved
 	Arrival  uint64
 }
