@@ -79,6 +79,18 @@ func TestTheLobbySaysWhatATeamLetsBeKnown(t *testing.T) {
 		"why": func(id board.TeamID) *weftv1.LobbyRequest {
 			return &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_Why{Why: &weftv1.WhyAsk{Team: id[:], User: b.id.User[:]}}}
 		},
+		"request that can't be read": func(id board.TeamID) *weftv1.LobbyRequest {
+			return &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_AskIn{AskIn: &weftv1.RequestAsk{Team: id[:]}}}
+		},
+		"home that can't be read": func(id board.TeamID) *weftv1.LobbyRequest {
+			return &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_Home{Home: &weftv1.HomeAsk{Team: id[:]}}}
+		},
+		"why that can't be read": func(id board.TeamID) *weftv1.LobbyRequest {
+			return &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_Why{Why: &weftv1.WhyAsk{Team: id[:], User: b.id.User[:]}}}
+		},
+		"knock that can't be read": func(id board.TeamID) *weftv1.LobbyRequest {
+			return &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_Knock{Knock: &weftv1.Knock{Team: id[:]}}}
+		},
 	} {
 		h, u := b.say(a, hidden, q(hidden)), b.say(a, unknown, q(unknown))
 		if !proto.Equal(h, u) || h.Code != codeNotFound {

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -90,6 +91,10 @@ func FuzzLobby(f *testing.F) {
 		{}, {Request: &weftv1.LobbyRequest_Knock{}},
 		{Request: &weftv1.LobbyRequest_Knock{Knock: &weftv1.Knock{Team: id[:]}}},
 		{Request: &weftv1.LobbyRequest_Knock{Knock: forged}},
+		{Request: &weftv1.LobbyRequest_Ask{Ask: &weftv1.TeamAsk{Team: id[:]}}},
+		{Request: &weftv1.LobbyRequest_Why{Why: &weftv1.WhyAsk{Team: id[:], User: n.id.User[:]}}},
+		{Request: &weftv1.LobbyRequest_Home{Home: &weftv1.HomeAsk{Team: id[:], Present: forged.Present}}},
+		{Request: &weftv1.LobbyRequest_AskIn{AskIn: &weftv1.RequestAsk{Team: id[:], Present: forged.Present, Request: forged.Present}}},
 	} {
 		b, err := proto.Marshal(req)
 		if err != nil {
@@ -97,17 +102,53 @@ func FuzzLobby(f *testing.F) {
 		}
 		f.Add(b)
 	}
+	in := func() int {
+		st, _ := n.store.Team(id)
+		return len(st.Members())
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		req := new(weftv1.LobbyRequest)
-		if decode(b, req) != nil || req.GetKnock() == nil {
+		if decode(b, req) != nil || req.Request == nil {
 			return
 		}
-		reply, err := n.mesh.lobby.admit(t.Context(), req.GetKnock())
-		if err == nil && len(n.team(id).Members()) != members {
+		reply, _, err := n.mesh.lobby.answer(t.Context(), n.mesh.ID(), netip.Addr{}, req)
+		if err == nil && in() != members {
 			t.Fatalf("somebody came in without an invite: %v", reply)
 		}
 		if code, _ := refusal(err); err != nil && code == codeInternal {
 			t.Fatalf("refused without a reason: %v", err)
+		}
+	})
+}
+
+// Whatever a teammate says as a farewell: nobody goes by it.
+func FuzzFarewell(f *testing.F) {
+	n, _, top := heardBy(f)
+	id := top.team
+	members := len(n.team(id).Members())
+	genesis := n.team(id).Genesis().Body
+	for _, x := range []*weftv1.Farewell{
+		{}, {Objects: []*weftv1.GovernanceObject{{}}},
+		{Objects: []*weftv1.GovernanceObject{{Kind: 0x40, Body: genesis}, {Kind: 0x42, Body: genesis}, {Kind: 1 << 20, Body: genesis}}},
+	} {
+		b, err := proto.Marshal(x)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	in := func() int {
+		st, _ := n.store.Team(id)
+		return len(st.Members())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		x := new(weftv1.Farewell)
+		if decode(b, x) != nil {
+			return
+		}
+		n.mesh.takeProof(t.Context(), id, x.Objects)
+		if got := in(); got != members {
+			t.Fatalf("%d members are left of %d", got, members)
 		}
 	})
 }

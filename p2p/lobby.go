@@ -135,7 +135,7 @@ func (l *lobby) answer(ctx context.Context, p peer.ID, at netip.Addr, req *weftv
 		if reply, err = l.admit(ctx, q.Knock); err == nil {
 			outcome = "admitted"
 		}
-		return reply, outcome, err
+		return reply, outcome, l.veiled(req, err)
 	case *weftv1.LobbyRequest_Ask:
 		outcome = "ask_"
 		reply, err = l.ask(q.Ask)
@@ -152,7 +152,35 @@ func (l *lobby) answer(ctx context.Context, p peer.ID, at netip.Addr, req *weftv
 	if err == nil {
 		outcome += "answered"
 	}
-	return reply, outcome, err
+	return reply, outcome, l.veiled(req, err)
+}
+
+// veiled makes what is wrong with a request no sign of a hidden team: it is answered as if there were none. Who knows
+// an invite of it knows that it is there.
+func (l *lobby) veiled(req *weftv1.LobbyRequest, err error) error {
+	var id []byte
+	malformed := errors.Is(err, board.ErrMalformed) || errors.Is(err, board.ErrTooLarge)
+	switch q := req.Request.(type) {
+	case *weftv1.LobbyRequest_Knock:
+		if id = q.Knock.GetTeam(); !malformed {
+			return err
+		}
+	case *weftv1.LobbyRequest_AskIn:
+		id = q.AskIn.GetTeam()
+	case *weftv1.LobbyRequest_Home:
+		id = q.Home.GetTeam()
+		if !malformed && !errors.Is(err, board.ErrBadSignature) { // said to members only
+			return err
+		}
+	case *weftv1.LobbyRequest_Why:
+		id = q.Why.GetTeam()
+	}
+	t, bad := teamID(id)
+	st, here := l.m.o.Store.Team(t)
+	if err == nil || bad != nil || !here || st.Policy().Visibility != weftv1.Visibility_VISIBILITY_HIDDEN {
+		return err
+	}
+	return fmt.Errorf("couldn't answer: team: %w", board.ErrNotFound)
 }
 
 func (l *lobby) reply(s network.Stream, r *weftv1.LobbyReply) {

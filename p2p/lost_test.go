@@ -1,11 +1,15 @@
 package p2p
 
 import (
+	"io"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"google.golang.org/protobuf/proto"
 
+	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/team"
 )
 
 // A person moves to another home: the old one hears nothing more of the team, neither on streams nor by gossip, from the
@@ -74,4 +78,43 @@ func TestWhatAnRPCIsAbout(t *testing.T) {
 			t.Errorf("%x is about %v", bad, got)
 		}
 	}
+}
+
+// A teammate says farewell to somebody whom nobody has removed: nothing follows from it but a stream that ended.
+func TestAFalseFarewellChangesNothing(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	r := insider(t, a, b)
+	mallory := randomKey()
+	charter := signed(t, mallory, board.SignCharter, &weftv1.TeamCharter{Team: id[:], Ver: 2, Prev: id[:], Rules: 1, Owners: [][]byte{b.id.User[:]}, Nonce: make([]byte, 16), Name: "mine"})
+	body, err := proto.Marshal(charter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.counters()
+	s, _ := r.greeted(protocolGovernance)
+	send(t, s, &weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Farewell{Farewell: &weftv1.Farewell{Team: id[:], Objects: []*weftv1.GovernanceObject{
+		{Kind: uint32(board.KindCharter), Body: body}, {Kind: uint32(board.KindOperation), Body: body}, {Kind: 7, Body: []byte("rubbish")},
+	}}}})
+	if _, err := io.Copy(io.Discard, s); err == nil {
+		t.Fatal("the stream goes on")
+	}
+	eventually(t, "what can't be read is counted", func() bool {
+		return a.counters()["refused_total/farewell_object"] >= before["refused_total/farewell_object"]+2
+	}, a)
+	if st := a.team(id); !st.IsNode(a.mesh.self) || st.Role(a.id.User) != team.Owner || st.Name() != "crew" {
+		t.Fatal("ada believed it")
+	}
+	elsewhere := a.found("elsewhere")
+	s, fr := r.greeted(protocolGovernance)
+	send(t, s, &weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Farewell{Farewell: &weftv1.Farewell{Team: elsewhere[:]}}})
+	eventually(t, "a farewell of a team that it isn't in is counted", func() bool { return a.counters()["refused_total/farewell_of_stranger"] > 0 }, a)
+	for range maxFarewell {
+		send(t, s, &weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Farewell{Farewell: &weftv1.Farewell{Team: id[:], More: true, Objects: []*weftv1.GovernanceObject{{}, {}}}}})
+	}
+	for err == nil {
+		_, err = fr.readSync()
+	}
+	eventually(t, "one without an end is an offence", func() bool { return a.counters()["offences_total/frame_too_large"] > 0 }, a)
 }
