@@ -14,6 +14,9 @@ func (h *Holding) Covers(v Vector) bool {
 }
 
 func (h *Holding) coversLeaf(l Leaf) bool {
+	if Pruned(h.floors[l.Node], Point{l.Epoch, l.Seq}) {
+		return true
+	}
 	log := h.logs[l.Node]
 	if log == nil {
 		return false
@@ -55,7 +58,7 @@ func (h *Holding) Behind(v Vector) (missing uint64) {
 	for _, l := range v {
 		s, held := h.Get(Origin{l.Node, l.Epoch})
 		if !held {
-			missing = add(missing, l.Seq-firstSeq(l)+1)
+			missing = add(missing, l.Seq-min(l.Seq, max(firstSeq(l)-1, FloorOf(h.floors[l.Node], l.Epoch))))
 			continue
 		}
 		if l.Seq > s.Hi {

@@ -1,6 +1,9 @@
 package board
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Stretch is what is held of one epoch of a node's log in a board: the records Lo..Hi without a hole.
 type Stretch struct {
@@ -24,13 +27,15 @@ const MaxLeaves = 64
 // node form a tree, since the first record of an epoch names the record that it seals. The zero Holding is empty and
 // ready. It is not safe for concurrent use: its owner guards it.
 type Holding struct {
-	logs  map[NodeID]*nodeLog
-	order []NodeID // keys of logs, ascending
+	logs   map[NodeID]*nodeLog
+	order  []NodeID           // keys of logs, ascending
+	floors map[NodeID][]Point // below which nothing is to be had
 }
 
 // nodeLog is one node's epochs, ascending. An epoch seals only epochs with a smaller counter, so this order puts parents first.
 type nodeLog struct {
 	epochs []Stretch
+	floors []Point
 	tree   []branch // made from epochs when asked for; nil: not made
 	leaves []Leaf   // made with tree
 }
@@ -52,7 +57,7 @@ func (h *Holding) Set(n NodeID, s Stretch) {
 		if h.logs == nil {
 			h.logs = map[NodeID]*nodeLog{}
 		}
-		l = &nodeLog{}
+		l = &nodeLog{floors: h.floors[n]}
 		h.logs[n] = l
 		i, _ := slices.BinarySearchFunc(h.order, n, compareNodes)
 		h.order = slices.Insert(h.order, i, n)
@@ -76,9 +81,9 @@ func (h *Holding) Set(n NodeID, s Stretch) {
 
 // Clone is a copy that shares nothing with h that either could change.
 func (h *Holding) Clone() *Holding {
-	c := &Holding{order: slices.Clone(h.order), logs: make(map[NodeID]*nodeLog, len(h.logs))}
+	c := &Holding{order: slices.Clone(h.order), logs: make(map[NodeID]*nodeLog, len(h.logs)), floors: maps.Clone(h.floors)}
 	for n, l := range h.logs {
-		c.logs[n] = &nodeLog{epochs: slices.Clone(l.epochs)}
+		c.logs[n] = &nodeLog{epochs: slices.Clone(l.epochs), floors: l.floors}
 	}
 	return c
 }
@@ -171,14 +176,16 @@ func (l *nodeLog) grow(n NodeID) {
 		b := branch{parent: -1, sealed: l.tree[i].sealed}
 		if s.Lo == 1 && s.LoPrev != (Link{}) {
 			b.parent = l.sealedBy(s.LoPrev)
+			if i, held := l.find(s.LoPrev.Epoch); held && l.epochs[i].SealedBy(s) {
+				l.tree[i].sealed = max(l.tree[i].sealed, s.LoPrev.Seq)
+			}
 		}
 		switch {
 		case b.parent >= 0:
 			p := &l.tree[b.parent]
 			b.base = p.base
-			p.sealed = max(p.sealed, s.LoPrev.Seq)
 			whole[b.parent] = whole[b.parent] || s.LoPrev.Seq == l.epochs[b.parent].Hi
-		case s.Lo > 1 || s.LoPrev != (Link{}):
+		case !l.rooted(s):
 			b.base = Point{s.Epoch, s.Lo}
 		}
 		l.tree[i] = b
@@ -189,6 +196,47 @@ func (l *nodeLog) grow(n NodeID) {
 		}
 	}
 	slices.Reverse(l.leaves)
+}
+
+// rooted says whether nothing is missing below a stretch: it begins the log, or what stands before it is pruned.
+func (l *nodeLog) rooted(s Stretch) bool {
+	return s.Lo == 1 && s.LoPrev == (Link{}) || Pruned(l.floors, Point{s.LoPrev.Epoch, s.LoPrev.Seq})
+}
+
+// SetFloors says up to where n's log is pruned: what stands at or below is not missing. The slice must not be changed
+// any more.
+func (h *Holding) SetFloors(n NodeID, floors []Point) {
+	if h.floors == nil {
+		h.floors = map[NodeID][]Point{}
+	}
+	h.floors[n] = floors
+	if l := h.logs[n]; l != nil {
+		l.floors, l.tree, l.leaves = floors, nil, nil
+	}
+}
+
+// Floors of n's log.
+func (h *Holding) Floors(n NodeID) []Point { return h.floors[n] }
+
+// Pruned says whether a record stands at or below one of the floors of its log. Those who come later never see what the
+// chain below a floor was, so numbers alone decide: whatever has a lower epoch counter is below.
+func Pruned(floors []Point, p Point) bool {
+	return slices.ContainsFunc(floors, func(f Point) bool {
+		return f.Epoch.N > p.Epoch.N || f.Epoch == p.Epoch && f.Seq >= p.Seq
+	})
+}
+
+// FloorOf is up to which seq the records of epoch e are pruned: All, or 0 for none.
+func FloorOf(floors []Point, e Epoch) (seq uint64) {
+	for _, f := range floors {
+		switch {
+		case f.Epoch.N > e.N:
+			return All
+		case f.Epoch == e:
+			seq = max(seq, f.Seq)
+		}
+	}
+	return seq
 }
 
 // sealedBy is the index of the epoch of the record that a seal names, if that record is held; else -1.

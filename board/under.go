@@ -155,8 +155,9 @@ func (c Chain) bounds(f *Fault, held []Stretch) []uint64 {
 	return out
 }
 
-// SealedBy says whether the first record of another held epoch seals a record of s that is held.
+// SealedBy says whether the first record of another held epoch seals s: the record that it names need not be held (yet, or
+// any more), but where it is the last one held it must be that one.
 func (s Stretch) SealedBy(o Stretch) bool {
 	p := o.LoPrev
-	return o.Lo == 1 && p.Epoch == s.Epoch && p.Seq >= s.Lo && (p.Seq < s.Hi || p.Seq == s.Hi && p.Hash == s.HiHash)
+	return o.Lo == 1 && p.Epoch == s.Epoch && (p.Seq != s.Hi || p.Hash == s.HiHash)
 }

@@ -94,7 +94,7 @@ func TestLimitsAgreeWithSingleRecords(t *testing.T) {
 			}
 			sealed, above := false, false
 			for s := range held {
-				if p := f.parent[s]; s.Seq == 1 && p.Node == n && p.Epoch == r.Epoch && held[p] && within(s) {
+				if p := f.parent[s]; s.Seq == 1 && p.Node == n && p.Epoch == r.Epoch && within(s) {
 					sealed, above = true, above || r.Seq <= p.Seq
 				}
 			}

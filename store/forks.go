@@ -229,15 +229,21 @@ func (t *forkTask) prepare(g *group) error {
 
 func (t *forkTask) finish(err error) { t.done <- err }
 
-// Forks are the proofs kept that nodes signed two contents under one number, those of a board's team: whoever finds one
-// that State.ForkProofs does not know records it with team.NewFork.
-func (s *Store) Forks(t board.TeamID) (out []*board.Fork) {
+// Fork is a proof that is kept.
+type Fork struct {
+	Team  board.TeamID
+	Proof *board.Fork
+}
+
+// Forks are the proofs kept that nodes signed two contents under one number. Who finds one that State.ForkProofs does not
+// know records it with team.NewFork. A new one nudges who has subscribed.
+func (s *Store) Forks() (out []Fork) {
 	s.forksMu.Lock()
 	all := slices.Clone(s.forks)
 	s.forksMu.Unlock()
 	for _, f := range all {
-		if of, ok := s.BoardTeam(f.A.Record.Board); ok && of == t {
-			out = append(out, f)
+		if t, ok := s.BoardTeam(f.A.Record.Board); ok {
+			out = append(out, Fork{t, f})
 		}
 	}
 	return out

@@ -270,7 +270,7 @@ func TestIngestRefusesWithAReason(t *testing.T) {
 	fork.Items[0].HeadSig = sig[:]
 	refuse("fork", &fork, false, board.ErrFork)
 	f.reopen()
-	if fs := f.s.Forks(f.team); len(fs) != 1 || fs[0].Check() != nil || fs[0].Seq() != (board.Point{Epoch: o.Epoch, Seq: 2}) {
+	if fs := f.s.Forks(); len(fs) != 1 || fs[0].Proof.Check() != nil || fs[0].Proof.Seq() != (board.Point{Epoch: o.Epoch, Seq: 2}) {
 		t.Errorf("the fork's proof was not kept: %v", fs)
 	}
 	if got := f.texts(); !slices.Equal(got, []string{"0", "1", "2", "3", "4"}) {
