@@ -21,6 +21,7 @@ type action struct {
 var actions = []action{
 	{"post", 26, (*world).post},
 	{"set", 16, (*world).set},
+	{"removal", 4, (*world).removal},
 	{"leave", 2, (*world).leave},
 	{"charter", 10, (*world).charter},
 	{"ack", 6, (*world).ack},
@@ -196,12 +197,20 @@ func (w *world) set() string {
 	r := w.at()
 	c := w.under(r)
 	a, target, role := w.powerful(c), pick(w, w.people), pick(w, roles)
-	for n := 0; n < 4 && (&charter{c.Charter, c.Hash}).power(target.id); n++ { // who has power can't be set
+	for n := 0; n < 4 && ((&charter{c.Charter, c.Hash}).power(target.id) || n < 2 && len(r.creds(target.id, true)) == 0); n++ { // who has power can't be set
 		target = pick(w, w.people)
 	}
 	s := &weftv1.SetRole{User: target.id[:], Role: weftv1.Role(role), Parents: w.parents(r, target.id[:])}
 	if role < team.Member || w.chance(10) {
 		s.Cut = w.cutting(r, func(r *replica) *weftv1.Cut { return r.cutUser(target.id[:]) })
+	}
+	if all, _ := r.about(target.id[:]); len(all) > 0 && w.chance(40) {
+		s.Parents = nil
+		for _, h := range all { // what a cut of it may be mended, and what might be lifted with it
+			if w.chance(60) {
+				s.Parents = append(s.Parents, h)
+			}
+		}
 	}
 	if len(s.Parents) > 0 && w.chance(25) {
 		s.Recut, s.Cut = true, w.cutting(w.at(), func(r *replica) *weftv1.Cut { return r.cutUser(target.id[:]) })

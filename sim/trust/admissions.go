@@ -44,6 +44,9 @@ func (e *evaluation) admissions() {
 				e.st.Objects[a.hash] = void("quota")
 				continue
 			}
+			if in[u] {
+				e.met.mark("admitted twice by one invite")
+			}
 			in[u] = true
 			e.register[u] = append(e.register[u], grant{hash: a.hash, role: team.Role(e.ops[invite].GetInvite().Role)})
 		}
@@ -123,8 +126,11 @@ func (e *evaluation) admit(o *operation) Verdict {
 		}
 	}
 	inviter := board.UserID(invite.Author)
-	for _, d := range e.chain[e.at(board.Hash(invite.Charter))+1:] {
+	for n, d := range e.chain[e.at(board.Hash(invite.Charter))+1:] {
 		if d.takes(inviter) && !e.under(i, d.cutOf(inviter).Cut) {
+			if d != e.loss(inviter, e.at(board.Hash(invite.Charter))) && n > 0 {
+				e.met.mark("inviter lost power again")
+			}
 			return void("inviter lost power")
 		}
 	}

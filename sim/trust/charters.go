@@ -59,10 +59,12 @@ func (e *evaluation) follows(p, c *charter) bool {
 		return false
 	}
 	if c.Rules > team.Rules {
+		e.met.mark("charter with newer rules")
 		return true // what else it says, this version can't read
 	}
 	for _, x := range p.powers() {
 		if !c.power(x) && c.cutOf(x) == nil {
+			e.met.mark("charter without a cut")
 			return false
 		}
 	}
@@ -105,8 +107,13 @@ func (e *evaluation) acked(p, c *charter) map[board.UserID]bool {
 				others++
 			}
 		}
+		if users[x] {
+			continue
+		}
 		if 2*others > of {
-			users[x] = true
+			users[x] = e.met.mark("late ack with most of the others")
+		} else {
+			e.met.mark("late ack")
 		}
 	}
 	return users
@@ -157,12 +164,19 @@ func (e *evaluation) winner(p *charter) (best *charter) {
 			}
 		}
 		if !children[c][senior] && 2*owners <= len(p.Owners) {
+			e.met.mark("charter with too few acks")
 			continue // not valid
+		}
+		if !children[c][senior] {
+			e.met.mark("charter by most owners without the senior")
 		}
 		prefer := func(of [][]byte) (n int) {
 			for _, x := range of {
-				if children[c][board.UserID(x)] && chosen[board.UserID(x)] == 1 {
+				switch {
+				case children[c][board.UserID(x)] && chosen[board.UserID(x)] == 1:
 					n++
+				case children[c][board.UserID(x)]:
+					e.met.mark("acked more than one sibling")
 				}
 			}
 			return n
@@ -179,6 +193,14 @@ func (e *evaluation) winner(p *charter) (best *charter) {
 			}
 		}
 		worth := []int{majority, prefer(p.Owners), prefer(p.Admins), rank}
+		if best != nil {
+			names := []string{"owner majority", "owners", "admins", "senior owner's device", "hash"}
+			i := 0
+			for i < len(worth) && worth[i] == greatest[i] {
+				i++
+			}
+			e.met.mark("sibling charters: " + names[i])
+		}
 		if best == nil || slices.Compare(worth, greatest) > 0 {
 			best, greatest = c, worth
 		}

@@ -60,6 +60,9 @@ func (w *world) outcomes(st *State) coverage {
 			}
 		}
 	}
+	for rule, n := range st.Met {
+		c["met: "+rule] += n
+	}
 	for _, counts := range st.Counting {
 		c[fmt.Sprintf("record: counts %v", counts)]++
 	}

@@ -88,10 +88,16 @@ func (e *evaluation) cred(h *board.Header, i item, least team.Role) Verdict {
 		if g.role < least {
 			return void("cred's role")
 		}
-		above := ancestors(register, g)
+		above := ancestors(register, g, e.met)
 		for _, r := range register {
-			if r.role < team.Member && !above[r.hash] && !e.accepts(register, r, i) {
+			switch {
+			case r.role >= team.Member:
+			case above[r.hash]:
+				e.met.mark("right over a restriction")
+			case !e.accepts(register, r, i):
 				return void("after removal")
+			default:
+				e.met.mark("under the cut of a restriction")
 			}
 		}
 		return valid

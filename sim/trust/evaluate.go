@@ -43,6 +43,7 @@ type State struct {
 	Nodes    []board.NodeID             // who may receive, in order of key
 	Used     map[board.Hash]int         // people admitted by each counting invite
 	Counting map[board.Hash]bool        // records that hang on their log's beginning; true: it counts
+	Met      Met                        // how often each rule had a say
 
 	e *evaluation
 }
@@ -75,6 +76,7 @@ func Evaluate(id board.TeamID, records []*Held) *State {
 		charters: map[board.Hash]*charter{}, ops: map[board.Hash]*operation{}, register: map[board.UserID][]grant{}, nodes: map[board.NodeID][]grant{}}
 	e.st = &State{Objects: map[board.Hash]Verdict{}, Users: map[board.UserID][]board.Hash{}, Devices: map[board.UserID][]board.DeviceID{}, Roles: map[board.UserID]team.Role{},
 		Used: map[board.Hash]int{}, Counting: map[board.Hash]bool{}, e: e}
+	e.st.Met = e.met
 	e.sortObjects()
 	for u := range e.people {
 		if p := e.person(u); p.head() != nil {
@@ -165,7 +167,7 @@ func (e *evaluation) personUnder(u board.UserID, d *charter) *person {
 		}
 	}
 	if e.persons[name] == nil {
-		e.persons[name] = newPerson(u, shown)
+		e.persons[name] = newPerson(u, shown, e.met)
 	}
 	return e.persons[name]
 }

@@ -23,7 +23,7 @@ var firsts = []struct{ owners, admins []string }{
 
 // history is what came of a seed: steps without those in skip.
 func history(seed uint64, skip map[int]bool) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 0)), groups: map[*replica]int{}, place: map[board.Hash]string{}, names: map[board.Hash]string{}}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 0)), groups: map[*replica]int{}, place: map[board.Hash]string{}, names: map[board.Hash]string{}, carried: map[board.Hash]*team.Object{}}
 	steps, weights := w.found()
 	for i := range steps {
 		w.rnd = rand.New(rand.NewPCG(seed, uint64(i)+1)) // so that a step does much the same when others are left out
@@ -110,10 +110,11 @@ func (w *world) post() string {
 	r, a := w.at(), pick(w, w.people)
 	w.clock++
 	h := board.Header{Team: w.team, Board: board.GeneralID(w.team), Author: a.id, Device: board.DeviceID(w.hand(a).Public()), DevSeq: 1, ClientMsgID: "m", HLC: board.HLC(w.clock << 16), Kind: board.KindPost}
-	creds := r.creds(a.id)
+	sensible := w.chance(85)
+	creds := r.creds(a.id, sensible)
 	for n := 0; n < 5 && len(creds) == 0; n++ {
 		a = pick(w, w.people)
-		h.Author, h.Device, creds = a.id, board.DeviceID(w.hand(a).Public()), r.creds(a.id)
+		h.Author, h.Device, creds = a.id, board.DeviceID(w.hand(a).Public()), r.creds(a.id, sensible)
 	}
 	switch n := w.rnd.IntN(100); {
 	case n < 8:
@@ -155,6 +156,10 @@ func (w *world) post() string {
 			h.HLC = before.Header.HLC
 		}
 	}
+	return w.write(r, h)
+}
+
+func (w *world) write(r *replica, h board.Header) string {
 	e := board.NewEntry(h, []byte("hello"))
 	w.names[e.ID] = fmt.Sprintf("entry#%d", w.clock)
 	rec := w.record(r, e)

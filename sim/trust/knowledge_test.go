@@ -154,10 +154,11 @@ func (r *replica) cutNode(n []byte) *weftv1.Cut {
 	return r.cut(func(h *Held) bool { return bytes.Equal(h.Record.Node[:], n) })
 }
 
-// creds are the hashes that u might name as the right to write, oldest first.
-func (r *replica) creds(u board.UserID) (out []board.Hash) {
+// creds are the hashes that u might name as the right to write, oldest first; sensible: only what might allow it.
+func (r *replica) creds(u board.UserID, sensible bool) (out []board.Hash) {
 	for _, o := range r.objects() {
 		switch {
+		case sensible && o.Op.GetSet() != nil && team.Role(o.Op.GetSet().Role) < team.Member:
 		case o.Charter != nil && (&charter{o.Charter, o.Hash}).power(u), o.Charter != nil && (&charter{o.Charter, o.Hash}).takes(u):
 			out = append(out, o.Hash)
 		case o.Op.GetSet() != nil && bytes.Equal(o.Op.GetSet().User, u[:]), o.Op.GetAdmit() != nil && bytes.Equal(o.Op.GetAdmit().User, u[:]):

@@ -15,7 +15,11 @@ import (
 // best of the verdicts that an operation has by each of its signers.
 func (e *evaluation) best(o *operation) (best Verdict) {
 	for n, k := range o.signers {
-		if v := e.judge(o, item{o.hash, k}); n == 0 || v.better(best) {
+		v := e.judge(o, item{o.hash, k})
+		if n > 0 && v.Status != best.Status {
+			e.met.mark("signers of one object differ")
+		}
+		if n == 0 || v.better(best) {
 			best = v
 		}
 	}
@@ -69,7 +73,11 @@ func (e *evaluation) judge(o *operation, i item) Verdict {
 	if !e.under(i, d.cutOf(author).GetCut()) {
 		return void("after loss of power")
 	}
-	return e.personUnder(author, d).counts(e.logs, i.signer, i)
+	v := e.personUnder(author, d).counts(e.logs, i.signer, i)
+	if v.Status != e.person(author).counts(e.logs, i.signer, i).Status {
+		e.met.mark("presents under the cut judge otherwise than all")
+	}
+	return v
 }
 
 // leaves says whether an operation is its author's own leave.

@@ -62,7 +62,13 @@ type logs struct {
 	held  map[board.Hash]*Held
 	items map[item][]*Held
 	seals map[board.Hash][]*Held // by the record that they seal
+	met   Met
 }
+
+// Met counts the rules that had a say, so that a test can see that none is idle.
+type Met map[string]int
+
+func (m Met) mark(rule string) bool { m[rule]++; return true }
 
 type stretch struct {
 	board board.ID
@@ -76,7 +82,7 @@ func link(all []*Held) *logs {
 	for _, h := range all {
 		given[h.Hash] = h
 	}
-	l := &logs{map[board.Hash]*Held{}, map[item][]*Held{}, map[board.Hash][]*Held{}}
+	l := &logs{map[board.Hash]*Held{}, map[item][]*Held{}, map[board.Hash][]*Held{}, Met{}}
 	linked := map[board.Hash]bool{}
 	var hangs func(h *Held) bool
 	hangs = func(h *Held) bool {
@@ -99,6 +105,7 @@ func link(all []*Held) *logs {
 	}
 	for _, h := range sorted(given) {
 		if !hangs(h) {
+			l.met.mark("record without what it hangs on")
 			continue
 		}
 		l.held[h.Hash] = h
@@ -136,7 +143,7 @@ func (l *logs) within(h *Held, cut *weftv1.Cut) bool {
 				return true
 			}
 		} else if h.Record.Epoch.N < p.Epoch.N || h.Record.Epoch == p.Epoch && h.Record.Seq <= p.Seq {
-			return true
+			return l.met.mark("below a position by its number")
 		}
 	}
 	return false

@@ -21,7 +21,7 @@ type grant struct {
 }
 
 // ancestors of a grant: those that it names as parents and that count, and theirs.
-func ancestors(register []grant, g grant) map[board.Hash]bool {
+func ancestors(register []grant, g grant, met Met) map[board.Hash]bool {
 	out := map[board.Hash]bool{}
 	for todo := []grant{g}; len(todo) > 0; todo = todo[1:] {
 		for _, p := range todo[0].parents {
@@ -31,6 +31,9 @@ func ancestors(register []grant, g grant) map[board.Hash]bool {
 					todo = append(todo, x)
 					for _, y := range register {
 						if x.fork != nil && y.proves(x.fork) {
+							if y.hash != x.hash {
+								met.mark("another proof of a named fork")
+							}
 							out[y.hash] = true
 						}
 					}
@@ -48,10 +51,10 @@ func (g grant) proves(f *place) bool {
 }
 
 // heads of a register are those that no other replaces.
-func heads(register []grant) (out []grant) {
+func heads(register []grant, met Met) (out []grant) {
 	replaced := map[board.Hash]bool{}
 	for _, g := range register {
-		for h := range ancestors(register, g) {
+		for h := range ancestors(register, g, met) {
 			replaced[h] = true
 		}
 	}
@@ -85,7 +88,7 @@ func (e *evaluation) nodeRegisters() {
 
 // denials of a node that hold.
 func (e *evaluation) denials(n board.NodeID) (out []grant) {
-	for _, g := range heads(e.nodes[n]) {
+	for _, g := range heads(e.nodes[n], e.met) {
 		if g.role == team.Banned {
 			out = append(out, g)
 		}
@@ -118,10 +121,14 @@ func (e *evaluation) recordCounts(h *Held) bool {
 
 func (e *evaluation) weigh(h *Held) bool {
 	if e.spoiled(h) {
+		if len(e.denials(h.Record.Node)) == 0 {
+			e.met.mark("record above a fork of a node let in again")
+		}
 		return false
 	}
 	for _, g := range e.denials(h.Record.Node) {
 		if g.fork == nil && !e.within(h, g.cut) {
+			e.met.mark("record of a denied node above the cut")
 			return false
 		}
 	}
@@ -132,12 +139,16 @@ func (e *evaluation) weigh(h *Held) bool {
 		}
 		for _, s := range e.seals[at.Hash] {
 			if !e.recordCounts(s) {
+				e.met.mark("seal by a record that does not count")
 				continue
 			}
 			if sealed = true; e.below(h, at) {
 				return true
 			}
 		}
+	}
+	if sealed {
+		e.met.mark("record beyond a seal")
 	}
 	return !sealed
 }
@@ -172,8 +183,14 @@ func (e *evaluation) accepts(register []grant, g grant, i item) bool {
 			continue
 		}
 		if mended = true; !e.accepts(register, r, i) {
+			if e.under(i, g.cut) {
+				e.met.mark("recut takes away")
+			}
 			return false
 		}
+	}
+	if mended && !e.under(i, g.cut) {
+		e.met.mark("recut gives back")
 	}
 	return mended || e.under(i, g.cut)
 }
@@ -182,7 +199,7 @@ func (e *evaluation) accepts(register []grant, g grant, i item) bool {
 func (e *evaluation) roles() {
 	for u, register := range e.register {
 		role := team.None
-		for _, g := range heads(register) {
+		for _, g := range heads(register, e.met) {
 			role = min(role, g.role)
 		}
 		e.st.Roles[u] = role

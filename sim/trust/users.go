@@ -39,10 +39,11 @@ type person struct {
 	ever     map[key]bool   // keys of every charter that hangs validly on the genesis
 	presents []present
 	accepted map[key]bool // homes
+	met      Met
 }
 
-func newPerson(id board.UserID, presents []present) *person {
-	u := &person{id, map[board.Hash]*userCharter{}, nil, map[key]bool{}, presents, map[key]bool{}}
+func newPerson(id board.UserID, presents []present, met Met) *person {
+	u := &person{id, map[board.Hash]*userCharter{}, nil, map[key]bool{}, presents, map[key]bool{}, met}
 	for _, p := range presents {
 		for _, s := range p.Charters {
 			h := hashOf(s.Object)
@@ -88,9 +89,22 @@ func (u *person) best(c *userCharter, gone []key) (chain []*userCharter, signed 
 			sub[k] = true
 		}
 		for i, k := range c.Keys {
-			if sub[key(k)] && i < rank {
+			if !sub[key(k)] {
+				continue
+			}
+			if rank == i && len(chain) > 1 {
+				u.met.mark("sibling charters of a person with one signer: lowest hash")
+			}
+			if i < rank {
+				if rank < len(c.Keys) {
+					u.met.mark("sibling charters of a person: most senior signer")
+				}
+				if !slices.Contains(by, key(k)) {
+					u.met.mark("sibling charters of a person: a senior signed above")
+				}
 				rank, chain = i, append([]*userCharter{c}, tail...)
 			}
+			break
 		}
 		for k := range sub {
 			signed[k] = true
@@ -107,6 +121,7 @@ func (u *person) makes(c, d *userCharter, gone []key) (by []key) {
 	}
 	for _, k := range gone {
 		if d.index(k) >= 0 {
+			u.met.mark("a removed key returns")
 			return nil
 		}
 	}
@@ -117,6 +132,9 @@ func (u *person) makes(c, d *userCharter, gone []key) (by []key) {
 		if d.signers[key(k)] {
 			by = append(by, key(k))
 		}
+	}
+	if len(by) == 0 {
+		u.met.mark("charter of a person signed by none who may")
 	}
 	return by
 }
@@ -161,6 +179,7 @@ func (u *person) counts(l *logs, k key, i item) Verdict {
 			return void("device removed")
 		}
 	}
+	l.met.mark("of a removed device, under its cut")
 	return valid
 }
 
@@ -176,10 +195,16 @@ func (u *person) says(l *logs, k key, at int) (cuts []*weftv1.Cut) {
 	for _, p := range u.presents {
 		i := slices.IndexFunc(u.chain, func(c *userCharter) bool { return c.hash == p.last })
 		c := slices.IndexFunc(p.Cuts, func(d *weftv1.DeviceCut) bool { return bytes.Equal(d.Device, k[:]) })
+		if i >= 0 && i < at && c >= 0 {
+			l.met.mark("present about a device that it has not removed")
+		}
 		if i < at || c < 0 || u.counts(l, p.signer, p.item).Status != Valid {
 			continue
 		}
 		r := u.seniority(p.signer, at)
+		if len(words) > 0 && r != rank {
+			l.met.mark("presents about a device: the most senior's hold")
+		}
 		if slices.Compare(r[:], rank[:]) < 0 {
 			words, rank = nil, r
 		}
@@ -193,6 +218,8 @@ func (u *person) says(l *logs, k key, at int) (cuts []*weftv1.Cut) {
 		})
 		if !replaced {
 			cuts = append(cuts, w.cut)
+		} else {
+			l.met.mark("present about a device is replaced")
 		}
 	}
 	return cuts
@@ -203,6 +230,9 @@ func (u *person) says(l *logs, k key, at int) (cuts []*weftv1.Cut) {
 func (u *person) seniority(k key, at int) [2]int {
 	for i := at; i < len(u.chain); i++ {
 		if n := u.chain[i].index(k); n >= 0 {
+			if i > at {
+				u.met.mark("present about a device by one added later")
+			}
 			return [2]int{i, n}
 		}
 	}

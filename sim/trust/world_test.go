@@ -25,9 +25,10 @@ type world struct {
 	groups   map[*replica]int // while the network is split: who hears whom
 	all      []*Held          // all records ever made, each after those that it builds on
 	place    map[board.Hash]string
-	names    map[board.Hash]string // of objects, for the transcript
-	drawer   []*team.Object        // signed, and recorded by nobody yet
-	boards   []board.ID            // ids of board operations, valid or not
+	names    map[board.Hash]string       // of objects, for the transcript
+	carried  map[board.Hash]*team.Object // by the entries that carry them: what Hold would read again
+	drawer   []*team.Object              // signed, and recorded by nobody yet
+	boards   []board.ID                  // ids of board operations, valid or not
 	clock    uint64
 	nonce    uint64
 	story    []string
@@ -210,7 +211,7 @@ func (w *world) record(r *replica, e *board.Entry) *Held {
 			rec.Seq = t.Seq + 1
 		}
 	}
-	h := Hold(rec, e)
+	h := &Held{Record: rec, Hash: rec.Hash(), Entry: e, Object: w.carried[e.ID]}
 	r.tips[e.Header.Board] = h
 	r.take(h)
 	w.all = append(w.all, h)
@@ -221,8 +222,10 @@ func (w *world) record(r *replica, e *board.Entry) *Held {
 // entryOf is the governance entry by which a replica carries an object.
 func (w *world) entryOf(r *replica, o *team.Object) *board.Entry {
 	w.clock++
-	return board.NewEntry(board.Header{Team: w.team, Board: board.GovernanceID(w.team), Device: board.DeviceID(r.node), DevSeq: 1, ClientMsgID: string(o.Hash[:]),
+	e := board.NewEntry(board.Header{Team: w.team, Board: board.GovernanceID(w.team), Device: board.DeviceID(r.node), DevSeq: 1, ClientMsgID: string(o.Hash[:]),
 		HLC: board.HLC(w.clock << 16), Kind: o.Kind}, o.Body)
+	w.carried[e.ID] = o
+	return e
 }
 
 // put records an object and gives it a name.
