@@ -79,7 +79,7 @@ func (m *Mesh) sayFarewell(k *link, p peer.ID, out []*team.State) {
 // proofFor are the objects that show n why it is no node of the team any more.
 func (m *Mesh) proofFor(ctx context.Context, st *team.State, n board.NodeID) (out []*weftv1.GovernanceObject) {
 	for _, h := range st.NodeProof(n) {
-		o, err := objectOf(ctx, m.o.Store, st.ID(), h)
+		o, err := m.o.Store.Object(ctx, st.ID(), h)
 		if err != nil {
 			m.log.Warn("couldn't read what shows why a node left a team", "team", st.ID().String(), "err", err)
 			continue
