@@ -369,7 +369,7 @@ func (s *script) show() {
 	for _, n := range s.words {
 		v, ok := st.Objects[s.hash(n)]
 		if e := s.entries[n]; e != nil {
-			v, ok = st.Shown(e), true
+			v, ok = st.Shown(e), len(st.e.items[item{hash: e.ID}]) > 0
 		}
 		if !ok {
 			v = Verdict{"not here", ""}
