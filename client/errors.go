@@ -24,7 +24,9 @@ type Error struct {
 	RetryAfter time.Duration        // of QUOTA; zero where the node named no time
 	ServerHLC  uint64               // of CLOCK_AHEAD
 	Cursor     string               // of BAD_CURSOR: where to go on after a recovery by pages
-	Results    []*weftv1.PostResult // of a post that is stored but not replicated in time
+	Results    []*weftv1.PostResult // of a post that is stored but not replicated in time, or recorded as void
+	Rule       string               // of the team, where one decided: muted, after-removal, …; see docs/TRUST.md
+	ObjectID   string               // the governance object that decided, if it was one
 
 	cause error
 }
@@ -69,7 +71,7 @@ func explain(err error) error {
 		if detail, ok := v.(*weftv1.ErrorDetail); ok {
 			e.Reason, e.Hint, e.ServerHLC, e.Cursor = detail.Reason, detail.Hint, detail.ServerHlc, detail.Cursor
 			e.RetryAfter = time.Duration(detail.RetryAfterMs) * time.Millisecond
-			e.Results = detail.Results
+			e.Results, e.Rule, e.ObjectID = detail.Results, detail.Rule, detail.ObjectId
 		}
 	}
 	if e.Reason == "" {

@@ -167,6 +167,7 @@ func (d *Daemon) listen() error {
 		}
 	}
 	d.goUntilStop(&d.carry, "mesh", func() error { return d.mesh.Run(d.ctx) })
+	d.goUntilStop(&d.carry, "upkeep of teams", func() error { return d.upkeepLoop(d.ctx) })
 	d.goUntilStop(&d.serve, "API", func() error { return rpc.Serve(d.ctx, unix, d.withOperations(api), d.log.With("part", "rpc")) })
 	if loopback != nil {
 		d.goUntilStop(&d.serve, "metrics", func() error { return d.serveOperations(d.ctx, loopback) })

@@ -82,15 +82,36 @@ func (f meshFace) AddPeer(ctx context.Context, address string) (n board.NodeID, 
 	return p2p.NodeIDOf(id)
 }
 
-func (f meshFace) Join(ctx context.Context, link *weftv1.InviteLink) (rpc.Joined, error) {
-	res, err := f.mesh.Join(ctx, link, "")
-	if errors.Is(err, p2p.ErrOffline) {
+func (f meshFace) Join(ctx context.Context, link *weftv1.InviteLink, note string) (rpc.Joined, error) {
+	res, err := f.mesh.Join(ctx, link, note)
+	switch {
+	case errors.Is(err, p2p.ErrOffline):
 		err = fmt.Errorf("%w: %w", err, rpc.ErrOffline)
+	case errors.Is(err, p2p.ErrLinkNeeded):
+		err = fmt.Errorf("%w: %w", err, rpc.ErrLinkNeeded)
 	}
 	if err != nil {
 		return rpc.Joined{}, err
 	}
-	return rpc.Joined{Team: res.Team, AlreadyMember: res.AlreadyMember}, nil
+	return rpc.Joined{Team: res.Team, AlreadyMember: res.AlreadyMember, Asked: res.Asked}, nil
+}
+
+func (f meshFace) Asked() (out []rpc.Asked) {
+	for _, a := range f.mesh.Asked() {
+		out = append(out, rpc.Asked{Team: a.Team, Name: a.Name, Note: a.Note, Since: a.Since, Rejected: a.Rejected, Reason: a.Reason, Error: a.LastError})
+	}
+	return out
+}
+
+func (f meshFace) ForgetAsked(t board.TeamID) { f.mesh.ForgetAsked(t) }
+
+func (f meshFace) Followers(b board.ID, at []board.Position) []rpc.Follower {
+	nodes := f.mesh.Followers(b, at)
+	out := make([]rpc.Follower, len(nodes))
+	for i, n := range nodes {
+		out[i] = rpc.Follower(n)
+	}
+	return out
 }
 
 func (f meshFace) InviteAddrs() []string { return f.mesh.InviteAddrs() }

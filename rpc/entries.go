@@ -17,7 +17,7 @@ func (s *service) wireEntry(st *team.State, sh *store.Shown, view weftv1.EntryVi
 	e := sh.Entry
 	out := &weftv1.Entry{EntryId: e.ID.String()}
 	h := &e.Header
-	out.AuthorName = st.UserName(h.Author)
+	out.AuthorName, out.Void = st.UserName(h.Author), sh.Void
 	if view == weftv1.EntryView_ENTRY_VIEW_SIGNED {
 		out.Header, out.Signature, out.Body = e.Raw, e.Signature, e.Body
 		return out

@@ -31,6 +31,18 @@ var kinds = []struct {
 	{store.ErrBusy, reasonQuota},
 	{store.ErrLimit, reasonLimit},
 	{store.ErrUnknownTeam, reasonNotFound},
+	{ErrLinkNeeded, reasonLinkNeeded},
+	{team.ErrTeamClosed, reasonTeamClosed},
+	{team.ErrUnchanged, reasonUnchanged},
+	{team.ErrJoinClosed, reasonJoinClosed},
+	{team.ErrApproval, reasonApproval},
+	{team.ErrReadOnly, reasonReadOnly},
+	{team.ErrRemoved, reasonRemoved},
+	{team.ErrHasPower, reasonHasPower},
+	{team.ErrOwnerLeaves, reasonOwnerLeaves},
+	{team.ErrAdminLeaves, reasonAdminLeaves},
+	{team.ErrLastOwner, reasonLastOwner},
+	{team.ErrAcked, reasonAgreedToOther},
 	{team.ErrNoPower, reasonForbidden},
 	{team.ErrUpgradeNeeded, reasonUpgradeNeeded},
 	{team.ErrBadName, reasonBadName},
@@ -72,6 +84,12 @@ func (r *refusal) Unwrap() error { return r.cause }
 func refuse(r reason, format string, args ...any) *refusal {
 	err := fmt.Errorf(format, args...)
 	return &refusal{reason: r, message: err.Error(), cause: errors.Unwrap(err), detail: &weftv1.ErrorDetail{}}
+}
+
+// because keeps what it comes from, where the message says all of it already.
+func (r *refusal) because(err error) *refusal {
+	r.cause = err
+	return r
 }
 
 // hint replaces the table's hint.
@@ -155,6 +173,9 @@ func wireError(err error) *connect.Error {
 
 // fillDetail adds what an error of the store knows beyond its kind.
 func fillDetail(d *weftv1.ErrorDetail, err error) {
+	if r := (*store.Refused)(nil); errors.As(err, &r) {
+		d.Rule = r.Rule
+	}
 	if q := (store.ErrQuota{}); errors.As(err, &q) {
 		d.RetryAfterMs = max(uint64(q.RetryAfter.Milliseconds()), 1)
 	} else if errors.Is(err, store.ErrBusy) {

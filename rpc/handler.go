@@ -32,8 +32,12 @@ type Mesh interface {
 	ListPeers() []*weftv1.Peer
 	// AddPeer keeps an address and dials it now and after each loss.
 	AddPeer(ctx context.Context, address string) (board.NodeID, error)
-	// Join uses a link and returns when the team is usable here.
-	Join(ctx context.Context, link *weftv1.InviteLink) (Joined, error)
+	// Join uses a link and returns when the team is usable here, or when the request to join is with the team.
+	Join(ctx context.Context, link *weftv1.InviteLink, note string) (Joined, error)
+	// Asked are the teams that the user asked to be let into, until they are joined or forgotten.
+	Asked() []Asked
+	// ForgetAsked ends the asking.
+	ForgetAsked(t board.TeamID)
 	// InviteAddrs are addresses of this node for links, those that other machines can reach first.
 	InviteAddrs() []string
 	// SyncStatus says how complete the boards of a team are, the governance board first; names may stay empty.
@@ -42,7 +46,10 @@ type Mesh interface {
 	LastHeard() time.Time
 	// Replicated says how many of a team's other nodes hold the record at p, and how many other nodes there are.
 	Replicated(b board.ID, p board.Position) (k, n int)
-	// WatchReplicated nudges when Replicated may have changed; a nudge can be lost only if another waits. The function ends it.
+	// Followers says of each node of a team, this one too, in order, whether it holds all of these records, and when it was
+	// last heard.
+	Followers(b board.ID, at []board.Position) []Follower
+	// WatchReplicated nudges when Replicated or Followers may have changed; a nudge can be lost only if another waits. The function ends it.
 	WatchReplicated() (<-chan struct{}, func())
 }
 
@@ -50,6 +57,7 @@ type Mesh interface {
 type Joined struct {
 	Team          board.TeamID
 	AlreadyMember bool
+	Asked         bool // somebody of the team has to approve
 }
 
 // Options of a handler. Store, Mesh and Identity are needed.
@@ -99,7 +107,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	)
 	mux := http.NewServeMux()
 	mux.Handle(weftv1connect.NewNodeServiceHandler(&nodeService{s}, options...))
-	mux.Handle(weftv1connect.NewTeamServiceHandler(&teamService{service: s}, options...))
+	mux.Handle(weftv1connect.NewTeamServiceHandler(&teamService{s}, options...))
 	mux.Handle(weftv1connect.NewBoardServiceHandler(&boardService{s}, options...))
 	mux.Handle(weftv1connect.NewSyncServiceHandler(&syncService{s}, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(serviceNames...), options...))

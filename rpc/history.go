@@ -37,12 +37,25 @@ func (s *boardService) History(ctx context.Context, req *connect.Request[weftv1.
 	if err := s.atLeast(ctx, p.id, m.AtLeast, m.TimeoutMs); err != nil {
 		return nil, err
 	}
+	if q.IncludeVoid = m.IncludeVoid; q.IncludeVoid {
+		if err := s.mayLookBehind(p.state); err != nil {
+			return nil, err
+		}
+	}
 	page, err := s.Store.Page(ctx, p.id, q)
 	if err != nil {
 		return nil, err
 	}
 	trim(&page, q)
 	return connect.NewResponse(s.wirePage(p, page, q, m.View)), nil
+}
+
+// mayLookBehind says whether the user may see entries that don't count.
+func (s *service) mayLookBehind(st *team.State) error {
+	if role := st.Role(s.Identity.User); role != team.Owner && role != team.Admin {
+		return s.explainPower(st, s.Identity.User, fmt.Errorf("couldn't show what does not count: %w", team.ErrNoPower))
+	}
+	return nil
 }
 
 func pageQuery(b board.ID, m *weftv1.HistoryRequest) (q store.PageQuery, err error) {

@@ -40,14 +40,24 @@ func (s *service) findTeam(name string) (*team.State, error) {
 		}
 		return nil, refuse(reasonNotFound, "couldn't find team %s here", name)
 	}
-	var found []*team.State
+	var found, active []*team.State
 	for _, id := range s.Store.Teams() {
 		if st, ok := s.Store.Team(id); ok && st.Known() && st.Name() == name {
 			found = append(found, st)
+			if s.active(st) {
+				active = append(active, st)
+			}
 		}
+	}
+	if len(active) == 1 { // one that the user was removed from must not stand in the way of it
+		return active[0], nil
 	}
 	switch len(found) {
 	case 0:
+		if a, ok := s.askedTeam(name); ok {
+			return nil, refuse(reasonNotMember, "couldn't use team %q: you asked to be let in, and nobody has approved it yet", shorten(a.Name)).
+				hint("weft team list shows how it stands; ask an admin of the team")
+		}
 		return nil, refuse(reasonNotFound, "couldn't find a team called %q here", shorten(name))
 	case 1:
 		return found[0], nil
@@ -57,6 +67,15 @@ func (s *service) findTeam(name string) (*team.State, error) {
 		ids[i] = st.ID().String()
 	}
 	return nil, ambiguous("team", name, ids)
+}
+
+// active says whether the node's user is in a team that goes on.
+func (s *service) active(st *team.State) bool {
+	switch s.membership(st) {
+	case stateJoined, stateJoining, stateUpgrade:
+		return true
+	}
+	return false
 }
 
 // place is a board with its team.
@@ -146,6 +165,50 @@ func (s *service) findUser(name string) (board.UserID, error) {
 	case 0:
 		return board.UserID{}, refuse(reasonNotFound, "couldn't find a user called %q in this node's teams", shorten(name)).
 			hint("weft team members TEAM shows names and ids")
+	case 1:
+		return found[0], nil
+	}
+	ids := make([]string, len(found))
+	for i, u := range found {
+		ids[i] = u.String()
+	}
+	return board.UserID{}, ambiguous("user", name, ids)
+}
+
+// findPerson is someone who is or was in a team, or asks to be: by id, or by an unambiguous name. An id may be of anyone.
+func (s *service) findPerson(st *team.State, name string) (board.UserID, error) {
+	u, err := pickPerson(st.Members(), name)
+	if reasonOf(err) != reasonNotFound {
+		return u, err
+	}
+	others := st.Outsiders()
+	for _, r := range st.Requests() {
+		others = append(others, team.Person{User: r.User, Name: r.Name})
+	}
+	if u, err = pickPerson(others, name); reasonOf(err) == reasonNotFound {
+		return u, refuse(reasonNotFound, "couldn't find a user called %q in team %s", shorten(name), st.Name()).
+			hint("weft team members %s --all shows names and ids", st.Name())
+	}
+	return u, err
+}
+
+// pickPerson is the one of these people with an id or name.
+func pickPerson(people []team.Person, name string) (board.UserID, error) {
+	if name == "" {
+		return board.UserID{}, refuse(reasonEmpty, "couldn't find the user: none was named")
+	}
+	if id, err := board.ParseUserID(name); err == nil {
+		return id, nil
+	}
+	var found []board.UserID
+	for _, p := range people {
+		if p.Name == name && !slices.Contains(found, p.User) {
+			found = append(found, p.User)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return board.UserID{}, refuse(reasonNotFound, "couldn't find a user called %q", shorten(name))
 	case 1:
 		return found[0], nil
 	}

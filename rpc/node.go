@@ -21,9 +21,12 @@ var ErrKeyDamaged = errors.New("the recovery key's file is damaged")
 // ErrOffline says that no node answered: of an invite, or at a peer's address.
 var ErrOffline = errors.New("no node could be reached")
 
+// ErrLinkNeeded says that a team lets in only those who hold an invite.
+var ErrLinkNeeded = errors.New("the team lets in only those who hold an invite")
+
 type nodeService struct{ *service }
 
-func (s *nodeService) GetInfo(context.Context, *connect.Request[weftv1.GetInfoRequest]) (*connect.Response[weftv1.GetInfoResponse], error) {
+func (s *nodeService) GetInfo(ctx context.Context, _ *connect.Request[weftv1.GetInfoRequest]) (*connect.Response[weftv1.GetInfoResponse], error) {
 	info := &weftv1.GetInfoResponse{}
 	if s.Info != nil {
 		info = s.Info()
@@ -41,11 +44,12 @@ func (s *nodeService) GetInfo(context.Context, *connect.Request[weftv1.GetInfoRe
 	id := s.Store.ID()
 	info.StoreId = hex.EncodeToString(id[:])
 	info.ApiFeatures = apiFeatures
+	info.Alarms = s.alarms(ctx)
 	return connect.NewResponse(info), nil
 }
 
 // apiFeatures tell clients what this version can do beyond the first.
-var apiFeatures = []string{"post.batch", "post.wait.replicated", "sync.cursor", "sync.signed"}
+var apiFeatures = []string{"post.batch", "post.wait.replicated", "sync.cursor", "sync.signed", "team.govern"}
 
 func (s *nodeService) ListPeers(context.Context, *connect.Request[weftv1.ListPeersRequest]) (*connect.Response[weftv1.ListPeersResponse], error) {
 	return connect.NewResponse(&weftv1.ListPeersResponse{Peers: s.Mesh.ListPeers()}), nil
@@ -108,6 +112,9 @@ func (s *nodeService) Doctor(ctx context.Context, _ *connect.Request[weftv1.Doct
 	res := &weftv1.DoctorResponse{}
 	if s.Options.Doctor != nil {
 		res.Checks = s.Options.Doctor(ctx)
+	}
+	for _, a := range s.alarms(ctx) {
+		res.Checks = append(res.Checks, &weftv1.DoctorCheck{Name: "team " + a.Team, Level: "warn", Found: a.Words, Advice: a.Advice})
 	}
 	return connect.NewResponse(res), nil
 }

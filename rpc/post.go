@@ -28,6 +28,7 @@ const (
 const (
 	stateStored     = "stored"
 	stateReplicated = "replicated"
+	stateVoid       = "void" // it is recorded, and does not count
 )
 
 type boardService struct{ *service }
@@ -50,7 +51,7 @@ func (s *boardService) Post(ctx context.Context, req *connect.Request[weftv1.Pos
 	}
 	receipts, err := s.Store.Append(ctx, drafts)
 	if err != nil {
-		return nil, s.explainAppend(p, err)
+		return nil, s.explainAppend(p, s.Identity.User, err)
 	}
 	res := &weftv1.PostResponse{Results: s.results(p, receipts), Vector: vectorOf(receipts).Token()}
 	if replicas > 0 {
@@ -251,17 +252,37 @@ func cover(v board.Vector, p board.Position) board.Vector {
 }
 
 // explainAppend adds to the store's refusal what this node knows.
-func (s *service) explainAppend(p place, err error) error {
+func (s *service) explainAppend(p place, author board.UserID, err error) error {
 	if errors.Is(err, board.ErrClockAhead) {
 		r := refuse(reasonClockAhead, "%w", err)
 		r.detail.ServerHlc = uint64(board.HLCAt(s.Now()))
 		return r
 	}
-	if errors.Is(err, board.ErrNotMember) {
-		if role := p.state.Role(s.Identity.User); role == team.Reader || role == team.Muted {
-			return refuse(reasonForbidden, "couldn't write to %s: you are in team %s as %s, who may read only", p, p.state.Name(), roleNames[role]).
-				hint("owners and admins of the team give the right to write; weft team members %s shows who they are", p.state.Name())
+	if now, ok := s.Store.Team(p.state.ID()); ok {
+		p.state = now
+	}
+	who := "its author is"
+	if author == s.Identity.User {
+		who = "you are"
+	}
+	switch {
+	case errors.Is(err, team.ErrReadOnly):
+		return refuse(reasonReadOnly, "couldn't write to %s: %s in team %s as %s, who may read only", p, who, p.state.Name(), roleNames[p.state.Role(author)]).
+			because(err).hint("ask %s for the right to write", anyOf(s.powerful(p.state)))
+	case errors.Is(err, team.ErrTeamClosed):
+		return refuse(reasonTeamClosed, "couldn't write to %s: %w", p, team.ErrTeamClosed).because(err)
+	case errors.Is(err, team.ErrRemoved):
+		r, _ := p.state.Removal(author)
+		words := roleNames[p.state.Role(author)] + " from"
+		if r.Left {
+			words = "not in"
 		}
+		by := ""
+		if !r.Left && r.By != (board.UserID{}) {
+			by = " by " + s.nameOf(p.state, r.By)
+		}
+		return refuse(reasonRemoved, "couldn't write to %s: %s %s team %s%s", p, who, words, p.state.Name(), by).because(err)
+	case errors.Is(err, board.ErrNotMember):
 		return refuse(reasonNotMember, "couldn't write to %s: %w", p, err)
 	}
 	return err
@@ -287,10 +308,16 @@ func (s *boardService) PostSigned(ctx context.Context, req *connect.Request[weft
 		return nil, err
 	}
 	r, err := s.Store.AppendSigned(ctx, e)
-	if err != nil {
-		return nil, s.explainAppend(p, err)
-	}
 	receipts := []store.Receipt{r}
+	if err != nil {
+		err = s.explainAppend(p, e.Header.Author, err)
+		// It stands in the log as void: the device goes on from there, with the next number.
+		if told := (*refusal)(nil); r.Position.Seq > 0 && errors.As(err, &told) {
+			told.detail.Results = s.results(p, receipts)
+			told.detail.Results[0].State = stateVoid
+		}
+		return nil, err
+	}
 	return connect.NewResponse(&weftv1.PostSignedResponse{
 		Result: s.results(p, receipts)[0], Vector: vectorOf(receipts).Token(),
 	}), nil

@@ -149,7 +149,7 @@ func TestReadersAreToldThatTheyMayOnlyRead(t *testing.T) {
 	b := rpctest.Start(t, func(b *rpctest.Rig) { b.Node, b.Identity = rpctest.Key(t.Name()+"/gils node"), gil })
 	b.Copy(t, a, id)
 	_, err := post(t, b, &weftv1.PostRequest{Team: "crew", Posts: []*weftv1.NewPost{{Text: "may I?"}}})
-	refused(t, err, "FORBIDDEN", connect.CodePermissionDenied, "as reader", "weft team members crew")
+	refused(t, err, "READ_ONLY", connect.CodePermissionDenied, "as reader", "ask ada")
 }
 
 func TestLargestPostAndControlCharactersPassUnchanged(t *testing.T) {

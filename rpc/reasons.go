@@ -6,7 +6,10 @@ import "connectrpc.com/connect"
 type reason string
 
 const (
+	reasonAdminLeaves    reason = "ADMIN_LEAVES"
+	reasonAgreedToOther  reason = "AGREED_TO_OTHER"
 	reasonAmbiguous      reason = "AMBIGUOUS"
+	reasonApproval       reason = "APPROVAL"
 	reasonBadCursor      reason = "BAD_CURSOR"
 	reasonBadName        reason = "BAD_NAME"
 	reasonBadLink        reason = "BAD_LINK"
@@ -23,8 +26,12 @@ const (
 	reasonForbidden      reason = "FORBIDDEN"
 	reasonGap            reason = "GAP"
 	reasonGone           reason = "GONE"
+	reasonHasPower       reason = "HAS_POWER"
 	reasonInternal       reason = "INTERNAL"
+	reasonJoinClosed     reason = "JOIN_CLOSED"
+	reasonLastOwner      reason = "LAST_OWNER"
 	reasonLimit          reason = "LIMIT"
+	reasonLinkNeeded     reason = "LINK_NEEDED"
 	reasonMalformed      reason = "MALFORMED"
 	reasonNameTaken      reason = "NAME_TAKEN"
 	reasonNotFound       reason = "NOT_FOUND"
@@ -34,13 +41,18 @@ const (
 	reasonOffline        reason = "OFFLINE"
 	reasonOutOfOrder     reason = "OUT_OF_ORDER"
 	reasonOutcomeUnknown reason = "OUTCOME_UNKNOWN"
+	reasonOwnerLeaves    reason = "OWNER_LEAVES"
 	reasonPending        reason = "PENDING"
 	reasonQuota          reason = "QUOTA"
+	reasonReadOnly       reason = "READ_ONLY"
+	reasonRemoved        reason = "REMOVED"
 	reasonStopping       reason = "STOPPING"
 	reasonStorageFull    reason = "STORAGE_FULL"
+	reasonTeamClosed     reason = "TEAM_CLOSED"
 	reasonTooFewNodes    reason = "TOO_FEW_NODES"
 	reasonTooLarge       reason = "TOO_LARGE"
 	reasonTooMany        reason = "TOO_MANY"
+	reasonUnchanged      reason = "UNCHANGED"
 	reasonUnknownOption  reason = "UNKNOWN_OPTION"
 	reasonUnimplemented  reason = "UNIMPLEMENTED"
 	reasonUpgradeNeeded  reason = "UPGRADE_NEEDED"
@@ -55,6 +67,9 @@ type meaning struct {
 
 // reasons is the one table of what this API refuses, and how.
 var reasons = map[reason]meaning{
+	reasonAdminLeaves:    {connect.CodeFailedPrecondition, "ask an owner to take the role of admin away, with keep_as removed"},
+	reasonAgreedToOther:  {connect.CodeFailedPrecondition, "ask the other owners to agree to the one that you agreed to, or to propose it again"},
+	reasonApproval:       {connect.CodeFailedPrecondition, "use the team's link, which leaves a request with a note: weft join LINK --note TEXT"},
 	reasonAmbiguous:      {connect.CodeFailedPrecondition, "give one of the ids that the message lists"},
 	reasonBadCursor:      {connect.CodeOutOfRange, "read the boards again by History, then go on from the cursor in this detail; or begin with an empty cursor"},
 	reasonBadName:        {connect.CodeInvalidArgument, "choose a name of 1 to 64 bytes of text, without control or invisible characters and /"},
@@ -73,7 +88,11 @@ var reasons = map[reason]meaning{
 	reasonForbidden:      {connect.CodePermissionDenied, "ask an owner or admin of the team (weft team members TEAM shows who)"},
 	reasonGap:            {connect.CodeFailedPrecondition, "send the device's earlier entries first"},
 	reasonGone:           {connect.CodeFailedPrecondition, "it was shown before and then erased from this machine; look where it was written down"},
+	reasonHasPower:       {connect.CodeFailedPrecondition, "owners take power away by ChangeCharter, whose keep_as says what the person stays"},
 	reasonInternal:       {connect.CodeInternal, "this is a fault of weft: the node's log has more; weft doctor may find the cause"},
+	reasonJoinClosed:     {connect.CodePermissionDenied, "ask an owner of the team: weft team policy TEAM --join link opens it"},
+	reasonLastOwner:      {connect.CodeFailedPrecondition, "add another owner first, hand the team over, or disband it"},
+	reasonLinkNeeded:     {connect.CodePermissionDenied, "ask an owner or admin of the team for an invite"},
 	reasonMalformed:      {connect.CodeInvalidArgument, "compare the request with docs/API.md"},
 	reasonNameTaken:      {connect.CodeAlreadyExists, "choose another name, or use the one that is there"},
 	reasonNotFound:       {connect.CodeNotFound, "weft team list and weft board list show what is there"},
@@ -83,13 +102,18 @@ var reasons = map[reason]meaning{
 	reasonOffline:        {connect.CodeUnavailable, "see that this machine and the inviter's node are on line, then try again; the link stays good"},
 	reasonOutOfOrder:     {connect.CodeFailedPrecondition, "stamps of a device only grow: sign again with a later one and another client_msg_id"},
 	reasonOutcomeUnknown: {connect.CodeUnavailable, "it may or may not be stored: post again with the same client_msg_id, which doubles nothing"},
+	reasonOwnerLeaves:    {connect.CodeFailedPrecondition, "hand the team over (weft team owner handover) or end it (weft team disband)"},
 	reasonPending:        {connect.CodeUnavailable, "this node does not know yet whether you may write: try again in a moment; weft sync shows what is missing"},
 	reasonQuota:          {connect.CodeResourceExhausted, "wait as long as retry_after_ms says, then post again with the same client_msg_id"},
+	reasonReadOnly:       {connect.CodePermissionDenied, "owners and admins of the team give the right to write (weft team members TEAM shows who they are)"},
+	reasonRemoved:        {connect.CodePermissionDenied, "what was here stays, to read; only owners and admins of the team can take that back (weft team list tells who did it)"},
 	reasonStopping:       {connect.CodeUnavailable, "the node is stopping or has stopped: try again when it runs, streams with their last cursor"},
 	reasonStorageFull:    {connect.CodeResourceExhausted, "make room on the node's disk; reading goes on meanwhile"},
+	reasonTeamClosed:     {connect.CodeFailedPrecondition, "what was written stays readable; weft team list tells whether another team goes on in its place"},
 	reasonTooFewNodes:    {connect.CodeFailedPrecondition, "post with wait=stored, or invite somebody whose node will hold a copy"},
 	reasonTooLarge:       {connect.CodeInvalidArgument, "split it"},
 	reasonTooMany:        {connect.CodeInvalidArgument, "ask for less at a time"},
+	reasonUnchanged:      {connect.CodeAlreadyExists, "it is so already"},
 	reasonUnknownOption:  {connect.CodeInvalidArgument, "use one of the values that the message names"},
 	reasonUnimplemented:  {connect.CodeUnimplemented, "this version of weft does not have it; weft version says which one this is"},
 	reasonUpgradeNeeded:  {connect.CodeFailedPrecondition, "the team uses rules of a newer weft: install it; reading goes on meanwhile"},

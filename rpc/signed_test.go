@@ -109,7 +109,7 @@ func TestSignedEntriesThatMayNotBeAreRefused(t *testing.T) {
 		{"another body", cut, "MALFORMED", connect.CodeInvalidArgument},
 		{"forged", forged, "BAD_SIGNATURE", connect.CodeInvalidArgument},
 		{"a stranger", stranger.next("m1", "let me in", nil), "PENDING", connect.CodeUnavailable}, // who may be admitted elsewhere
-		{"a reader", reader.next("m1", "let me write", nil), "NOT_MEMBER", connect.CodePermissionDenied},
+		{"a reader", reader.next("m1", "let me write", nil), "READ_ONLY", connect.CodePermissionDenied},
 		{"a clock two minutes ahead", w.next("m2", "x", func(h *board.Header) { h.HLC = board.HLCAt(time.Now().Add(2 * time.Minute)) }), "CLOCK_AHEAD", connect.CodeFailedPrecondition},
 		{"earlier than the one before", w.next("m2", "x", func(h *board.Header) { h.HLC = first.Header.HLC }), "OUT_OF_ORDER", connect.CodeFailedPrecondition},
 		{"another team", w.next("m2", "x", func(h *board.Header) { h.Team = board.TeamID{1} }), "NOT_FOUND", connect.CodeNotFound},

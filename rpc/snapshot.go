@@ -18,8 +18,7 @@ func (c *session) snapshot(ctx context.Context, last uint32, send func(*weftv1.S
 		if c.filter.Teams != nil && !c.filter.Teams[st.ID()] {
 			continue
 		}
-		ev := &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Team{Team: &weftv1.TeamChanged{Team: c.wireTeam(st)}}}
-		if err := out.add(ev, 256); err != nil {
+		if err := out.add(c.teamEvent(ctx, st), 256); err != nil {
 			return err
 		}
 		for _, b := range st.Boards() {

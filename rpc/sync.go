@@ -10,6 +10,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/store"
+	"weft/team"
 )
 
 // Limits of Sync. A stream holds one batch at a time, whatever its reader does.
@@ -106,7 +107,8 @@ type session struct {
 	live   bool
 	limit  int // changes read at a time: fewer after a batch of large entries
 
-	shown map[board.ID]board.Vector // what the stream has shown of each board, for tokens
+	shown    map[board.ID]board.Vector  // what the stream has shown of each board, for tokens
+	standing map[board.TeamID][2]string // role and state that the stream has shown of each team
 	// Entries of the snapshot, until the cursor is past its end: they may come again among the changes made meanwhile.
 	snapped    map[board.Hash]bool
 	snappedEnd uint64
@@ -121,7 +123,7 @@ func (s *service) newSession(m *weftv1.SyncRequest) (*session, error) {
 	}
 	out := &session{
 		service: s, view: m.View, limit: firstBatch,
-		filter: store.Filter{User: s.Identity.User}, shown: map[board.ID]board.Vector{},
+		filter: store.Filter{User: s.Identity.User}, shown: map[board.ID]board.Vector{}, standing: map[board.TeamID][2]string{},
 	}
 	if len(m.Teams) > 0 {
 		out.filter.Teams = map[board.TeamID]bool{}
@@ -178,7 +180,7 @@ func (c *session) next(ctx context.Context) (batch *weftv1.SyncResponse, caughtU
 	}
 	batch = &weftv1.SyncResponse{}
 	for i := range changes {
-		c.add(batch, &changes[i])
+		c.add(ctx, batch, &changes[i])
 	}
 	c.cursor = after
 	c.tokens(batch, changes)
@@ -198,16 +200,16 @@ func changeSize(ch *store.Change) int {
 }
 
 // add turns a change into an event, if this stream wants it.
-func (c *session) add(batch *weftv1.SyncResponse, ch *store.Change) {
+func (c *session) add(ctx context.Context, batch *weftv1.SyncResponse, ch *store.Change) {
 	if ch.Board == board.GovernanceID(ch.Team) || ch.Kind != store.TeamChanged && !c.wants(ch.Board) {
 		return
 	}
-	if ev := c.event(ch); ev != nil {
+	if ev := c.event(ctx, ch); ev != nil {
 		batch.Events = append(batch.Events, ev)
 	}
 }
 
-func (c *session) event(ch *store.Change) *weftv1.SyncEvent {
+func (c *session) event(ctx context.Context, ch *store.Change) *weftv1.SyncEvent {
 	teamID, boardID := ch.Team.String(), ch.Board.String()
 	st, ok := c.Store.Team(ch.Team)
 	known := ok && st.Known()
@@ -242,11 +244,22 @@ func (c *session) event(ch *store.Change) *weftv1.SyncEvent {
 		if !known {
 			return &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Team{Team: &weftv1.TeamChanged{Team: &weftv1.Team{TeamId: teamID}, Gone: !ok}}}
 		}
-		return &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Team{Team: &weftv1.TeamChanged{Team: c.wireTeam(st)}}}
+		return c.teamEvent(ctx, st)
 	case store.FloorMoved:
-		return &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Floor{Floor: &weftv1.FloorMoved{TeamId: teamID, BoardId: boardID}}}
+		return &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Floor{Floor: &weftv1.FloorMoved{TeamId: teamID, BoardId: boardID, FloorHlc: uint64(ch.FloorHLC)}}}
 	}
 	return nil
+}
+
+// teamEvent describes a team, and the user's role and state as the stream has shown them before, where they are others now.
+func (c *session) teamEvent(ctx context.Context, st *team.State) *weftv1.SyncEvent {
+	ev := &weftv1.TeamChanged{Team: c.wireTeam(ctx, st)}
+	now := [2]string{ev.Team.Role, ev.Team.State}
+	if before, ok := c.standing[st.ID()]; ok && before != now {
+		ev.RoleBefore, ev.StateBefore = before[0], before[1]
+	}
+	c.standing[st.ID()] = now
+	return &weftv1.SyncEvent{Event: &weftv1.SyncEvent_Team{Team: ev}}
 }
 
 func boardEvent(b *weftv1.Board) *weftv1.SyncEvent {

@@ -9,29 +9,23 @@ import (
 	"connectrpc.com/connect"
 
 	weftv1 "weft/api/weft/v1"
-	"weft/api/weft/v1/weftv1connect"
 	"weft/board"
 	"weft/team"
 )
 
-// Defaults of invites and joins.
+// How long joining may take.
 const (
-	defaultInviteAge = 7 * 24 * time.Hour
-	maxInviteUses    = 1000
-	defaultJoinWait  = 20 * time.Second
-	maxJoinWait      = 5 * time.Minute
+	defaultJoinWait = 20 * time.Second
+	maxJoinWait     = 5 * time.Minute
 )
 
-type teamService struct {
-	*service
-	weftv1connect.UnimplementedTeamServiceHandler // of calls that are not here yet
-}
+type teamService struct{ *service }
 
 func (s *teamService) CreateTeam(ctx context.Context, req *connect.Request[weftv1.CreateTeamRequest]) (*connect.Response[weftv1.CreateTeamResponse], error) {
 	if req.Msg.Name == "" {
 		return nil, refuse(reasonEmpty, "couldn't create a team: it needs a name")
 	}
-	if st, err := s.findTeam(req.Msg.Name); err == nil || reasonOf(err) == reasonAmbiguous {
+	if st, err := s.findTeam(req.Msg.Name); err == nil && s.active(st) || reasonOf(err) == reasonAmbiguous {
 		if err == nil {
 			return nil, refuse(reasonNameTaken, "couldn't create team %q: %s has that name here", req.Msg.Name, st.ID())
 		}
@@ -57,23 +51,44 @@ func (s *teamService) CreateTeam(ctx context.Context, req *connect.Request[weftv
 			return nil, err
 		}
 	}
-	return connect.NewResponse(&weftv1.CreateTeamResponse{TeamId: id.String(), GeneralBoardId: board.GeneralID(id).String()}), nil
-}
-
-func (s *teamService) ListTeams(context.Context, *connect.Request[weftv1.ListTeamsRequest]) (*connect.Response[weftv1.ListTeamsResponse], error) {
-	res := &weftv1.ListTeamsResponse{}
-	for _, st := range s.teams() {
-		res.Teams = append(res.Teams, s.wireTeam(st))
+	res := &weftv1.CreateTeamResponse{TeamId: id.String(), GeneralBoardId: board.GeneralID(id).String()}
+	if st, ok := s.Store.Team(id); ok {
+		res.Warnings = s.warnings(st)
 	}
 	return connect.NewResponse(res), nil
 }
 
-func (s *teamService) GetTeam(_ context.Context, req *connect.Request[weftv1.GetTeamRequest]) (*connect.Response[weftv1.GetTeamResponse], error) {
+func (s *teamService) ListTeams(ctx context.Context, _ *connect.Request[weftv1.ListTeamsRequest]) (*connect.Response[weftv1.ListTeamsResponse], error) {
+	res := &weftv1.ListTeamsResponse{}
+	for _, st := range s.teams() {
+		res.Teams = append(res.Teams, s.wireTeam(ctx, st))
+	}
+	res.Teams = append(res.Teams, s.askedTeams()...)
+	return connect.NewResponse(res), nil
+}
+
+func (s *teamService) GetTeam(ctx context.Context, req *connect.Request[weftv1.GetTeamRequest]) (*connect.Response[weftv1.GetTeamResponse], error) {
 	st, err := s.findTeam(req.Msg.Team)
 	if err != nil {
 		return nil, err
 	}
-	res := &weftv1.GetTeamResponse{Team: s.wireTeam(st), NodeIds: nodeTexts(st.Nodes()), JoinMode: "link"}
+	policy := st.Policy()
+	res := &weftv1.GetTeamResponse{
+		Team: s.wireTeam(ctx, st), NodeIds: nodeTexts(st.Nodes()), JoinMode: joinNames[policy.Join], Policy: wirePolicy(policy),
+		CharterVersion: st.Charter().GetVer(), Requests: uint32(len(st.Requests())), Proposals: uint32(len(st.Proposals())),
+		Invites: s.wireInvites(st), Warnings: s.warnings(st),
+	}
+	if chain := st.Chain(); len(chain) > 0 {
+		res.CharterId = chain[len(chain)-1].String()
+	}
+	for _, n := range st.Origins() {
+		if _, denied := st.Denial(n); denied {
+			res.DeniedNodes = append(res.DeniedNodes, nodeText(n))
+		}
+	}
+	for _, r := range st.Charter().GetRelays() {
+		res.Relays = append(res.Relays, nodeText(board.NodeID(r)))
+	}
 	for _, m := range st.Members() {
 		switch m.Role {
 		case team.Owner:
@@ -85,80 +100,7 @@ func (s *teamService) GetTeam(_ context.Context, req *connect.Request[weftv1.Get
 	for _, b := range st.Boards() {
 		res.Boards = append(res.Boards, s.wireBoard(place{st, b.ID, b.Name}, false))
 	}
-	for _, i := range st.Invites() {
-		res.Invites = append(res.Invites, &weftv1.InviteInfo{
-			InviteId: i.Op.String(), Role: roleNames[i.Role], Admitter: nodeText(i.Admitter),
-			Quota: i.Quota, Used: i.Used, ExpiresMs: i.ExpiresMs,
-		})
-	}
 	return connect.NewResponse(res), nil
-}
-
-func (s *teamService) ListMembers(_ context.Context, req *connect.Request[weftv1.ListMembersRequest]) (*connect.Response[weftv1.ListMembersResponse], error) {
-	st, err := s.findTeam(req.Msg.Team)
-	if err != nil {
-		return nil, err
-	}
-	res := &weftv1.ListMembersResponse{}
-	for _, m := range st.Members() {
-		res.Members = append(res.Members, &weftv1.Member{
-			UserId: m.User.String(), Name: m.Name, Role: roleNames[m.Role], Homes: nodeTexts(m.Homes),
-		})
-	}
-	return connect.NewResponse(res), nil
-}
-
-func (s *teamService) CreateInvite(ctx context.Context, req *connect.Request[weftv1.CreateInviteRequest]) (*connect.Response[weftv1.CreateInviteResponse], error) {
-	st, err := s.findTeam(req.Msg.Team)
-	if err != nil {
-		return nil, err
-	}
-	role := team.Member
-	switch req.Msg.Role {
-	case "", "member":
-	case "reader":
-		role = team.Reader
-	default:
-		return nil, refuse(reasonUnknownOption, "couldn't make an invite for role %q: it can be member or reader", shorten(req.Msg.Role))
-	}
-	uses := max(req.Msg.Uses, 1)
-	if uses > maxInviteUses {
-		return nil, refuse(reasonTooMany, "couldn't make an invite for %d uses: at most %d", uses, maxInviteUses).hint("make several invites")
-	}
-	expires, err := s.inviteExpiry(req.Msg.ExpiresInMs)
-	if err != nil {
-		return nil, err
-	}
-	var seed [32]byte
-	rand.Read(seed[:])
-	o, err := team.NewInvite(st, s.Identity, role, s.Node, uses, expires, nonce(), seed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Store.AppendObject(ctx, st.ID(), o); err != nil {
-		return nil, err
-	}
-	if now, ok := s.Store.Team(st.ID()); ok {
-		st = now
-	}
-	link, err := team.NewLink(st, s.Identity, o, seed, s.Mesh.InviteAddrs())
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(&weftv1.CreateInviteResponse{Link: team.EncodeLink(link), InviteId: o.Hash.String(), ExpiresMs: expires}), nil
-}
-
-// inviteExpiry is when an invite made now expires, in milliseconds since 1970.
-func (s *service) inviteExpiry(inMs uint64) (uint64, error) {
-	const longest = 10 * 365 * 24 * time.Hour
-	if inMs > uint64(longest.Milliseconds()) {
-		return 0, refuse(reasonTooMany, "couldn't make an invite for more than ten years").hint("choose an earlier expiry")
-	}
-	age := time.Duration(inMs) * time.Millisecond
-	if inMs == 0 {
-		age = defaultInviteAge
-	}
-	return uint64(s.Now().Add(age).UnixMilli()), nil
 }
 
 func (s *teamService) Join(ctx context.Context, req *connect.Request[weftv1.JoinTeamRequest]) (*connect.Response[weftv1.JoinTeamResponse], error) {
@@ -166,17 +108,23 @@ func (s *teamService) Join(ctx context.Context, req *connect.Request[weftv1.Join
 	if err != nil {
 		return nil, err
 	}
+	if len(req.Msg.Note) > team.MaxReason || !validUTF8(req.Msg.Note) {
+		return nil, refuse(reasonTooLarge, "couldn't leave a note of %d bytes: it can be %d bytes of text", len(req.Msg.Note), team.MaxReason).hint("say it in fewer words")
+	}
 	ctx, cancel := untilStop(ctx)
 	defer cancel()
 	wait := waitFor(req.Msg.TimeoutMs, defaultJoinWait, maxJoinWait)
 	ctx, done := context.WithTimeout(ctx, wait)
 	defer done()
-	joined, err := s.Mesh.Join(ctx, link)
+	joined, err := s.Mesh.Join(ctx, link, req.Msg.Note)
 	if err != nil {
 		if reasonOf(err) == reasonDeadline {
 			return nil, refuse(reasonOffline, "couldn't join within %s: no node of the team has let us in: %w", wait, err)
 		}
 		return nil, whyEnded(ctx, err)
+	}
+	if joined.Asked {
+		return connect.NewResponse(&weftv1.JoinTeamResponse{TeamId: joined.Team.String(), Name: text(link.TeamName), Asked: true, Role: "none"}), nil
 	}
 	st, ok := s.Store.Team(joined.Team)
 	if !ok {
@@ -211,23 +159,6 @@ func (s *service) teams() []*team.State {
 		return 0
 	})
 	return out
-}
-
-func (s *service) wireTeam(st *team.State) *weftv1.Team {
-	state := "joined"
-	role := st.Role(s.Identity.User)
-	switch {
-	case st.UpgradeNeeded():
-		state = "upgrade_needed"
-	case role == team.None:
-		state = "joining"
-	case role <= team.Removed:
-		state = "removed"
-	}
-	return &weftv1.Team{
-		TeamId: st.ID().String(), Name: st.Name(), Role: roleNames[role], Members: uint32(len(st.Members())),
-		Boards: uint32(len(st.Boards())), Nodes: uint32(len(st.Nodes())), State: state,
-	}
 }
 
 func nonce() (n [16]byte) {

@@ -51,6 +51,6 @@ somebody has approved it. weft team list shows how it stands.`,
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&note, "note", "", "who you are, for a team that approves who comes; at most 512 bytes")
+	cmd.Flags().StringVar(&note, "note", "", "who you are, for a team that approves who comes; at most 1,024 bytes")
 	return cmd
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +38,7 @@ func (t teamOut) stateWords(now time.Time) string {
 	}
 	when := ""
 	if t.StateMs > 0 {
-		when = ", heard of at " + clock(t.StateMs, now)
+		when = " at " + clock(t.StateMs, now)
 	}
 	words := ""
 	switch t.State {
@@ -66,7 +65,7 @@ func (t teamOut) stateWords(now time.Time) string {
 		}
 		return words + "; what was here stays, to read"
 	case "requested":
-		return "you asked to be let in" + strings.Replace(when, "heard of ", "", 1) + "; somebody of the team has to approve"
+		return "you asked to be let in" + when + "; somebody of the team has to approve"
 	case "upgrade_needed":
 		return "the team uses rules of a newer weft: install it; reading goes on meanwhile"
 	}
@@ -131,7 +130,7 @@ func (a *app) teamListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "The teams that this node takes part in, or did",
 		Long: `Lists the teams of this node. One that you were removed from, left or asked to join, or that was disbanded, says so below
-the table: by whom, and when this node heard of it. With --json the field state is joined, requested, left, removed,
+the table: by whom, and when. With --json the field state is joined, requested, left, removed,
 banned, closed or upgrade_needed.`,
 		Example: `  weft team list
   weft team list --json | jq -r 'select(.state == "joined").name'`,

@@ -19,12 +19,12 @@ type eventOut struct {
 	Status     string `json:"status"`
 	Reason     string `json:"reason,omitempty"`
 	Rule       string `json:"rule,omitempty"`
-	HeardMs    uint64 `json:"heard_ms"`
+	RecordedMs uint64 `json:"recorded_ms"`
 	NodeID     string `json:"node_id,omitempty"`
 }
 
 func eventOf(e *weftv1.LogEvent) eventOut {
-	return eventOut{e.GetObjectId(), e.GetKind(), e.GetAuthor(), e.GetAuthorName(), e.GetWords(), e.GetStatus(), e.GetReason(), e.GetRule(), e.GetHeardMs(), e.GetNodeId()}
+	return eventOut{e.GetObjectId(), e.GetKind(), e.GetAuthor(), e.GetAuthorName(), e.GetWords(), e.GetStatus(), e.GetReason(), e.GetRule(), e.GetRecordedMs(), e.GetNodeId()}
 }
 
 // sayEvent is a line of the log; what doesn't count says so and why.
@@ -36,7 +36,7 @@ func (a *app) sayEvent(e eventOut) {
 	case e.Status != "counts":
 		tail = "  — waits: " + oneLine(e.Reason)
 	}
-	a.say("%s %s  %s%s", a.paint(dim, clock(e.HeardMs, now())), a.paint(dim, shortened(e.ObjectID, 9)), oneLine(e.Words), tail)
+	a.say("%s %s  %s%s", a.paint(dim, clock(e.RecordedMs, now())), a.paint(dim, shortened(e.ObjectID, 9)), oneLine(e.Words), tail)
 }
 
 const logPage = 1000 // the most that Log gives at a time
@@ -46,7 +46,7 @@ func (a *app) teamLogCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log TEAM",
 		Short: "Who changed what in a team, oldest first",
-		Long: `Prints what was done to a team, in words, as this node has it: by whom, when this node heard of it, and what became void
+		Long: `Prints what was done to a team, in words, as this node has it: by whom, when, and what became void
 and why. All nodes that have the same records say the same of what counts.`,
 		Example: `  weft team log crew
   weft team log crew --last 20 --json | jq -r 'select(.status == "void").words'`,

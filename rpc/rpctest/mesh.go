@@ -2,6 +2,7 @@ package rpctest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ type Mesh struct {
 		sync.Mutex
 		copies  func(b board.ID, p board.Position) (k, n int)
 		join    func(context.Context, *weftv1.InviteLink) (rpc.Joined, error)
+		follow  func(b board.ID, at []board.Position) []rpc.Follower
+		asked   []rpc.Asked
 		addPeer func(context.Context, string) (board.NodeID, error)
 		heard   time.Time
 		peers   []*weftv1.Peer
@@ -50,6 +53,26 @@ func (m *Mesh) SetJoin(f func(context.Context, *weftv1.InviteLink) (rpc.Joined, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.join = f
+}
+
+// SetFollowers answers Followers, and nudges.
+func (m *Mesh) SetFollowers(f func(b board.ID, at []board.Position) []rpc.Follower) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.follow = f
+	for c := range m.mu.watch {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// SetAsked answers Asked.
+func (m *Mesh) SetAsked(asked ...rpc.Asked) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.asked = asked
 }
 
 // SetAddPeer answers AddPeer.
@@ -89,7 +112,7 @@ func (m *Mesh) AddPeer(ctx context.Context, address string) (board.NodeID, error
 	return f(ctx, address)
 }
 
-func (m *Mesh) Join(ctx context.Context, l *weftv1.InviteLink) (rpc.Joined, error) {
+func (m *Mesh) Join(ctx context.Context, l *weftv1.InviteLink, _ string) (rpc.Joined, error) {
 	m.mu.Lock()
 	f := m.mu.join
 	m.mu.Unlock()
@@ -97,6 +120,31 @@ func (m *Mesh) Join(ctx context.Context, l *weftv1.InviteLink) (rpc.Joined, erro
 		return rpc.Joined{}, rpc.ErrOffline
 	}
 	return f(ctx, l)
+}
+
+// Asked are what SetAsked set.
+func (m *Mesh) Asked() []rpc.Asked {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.mu.asked)
+}
+
+// ForgetAsked takes one of them out.
+func (m *Mesh) ForgetAsked(t board.TeamID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.asked = slices.DeleteFunc(slices.Clone(m.mu.asked), func(a rpc.Asked) bool { return a.Team == t })
+}
+
+// Followers is what SetFollowers says; nobody follows otherwise.
+func (m *Mesh) Followers(b board.ID, at []board.Position) []rpc.Follower {
+	m.mu.Lock()
+	f := m.mu.follow
+	m.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(b, at)
 }
 
 func (m *Mesh) InviteAddrs() []string { return []string{"/ip4/192.0.2.1/udp/4001/quic-v1"} }

@@ -32,7 +32,7 @@ func (r *Rig) Admit(t testing.TB, id board.TeamID, who team.Identity, role team.
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.record(t, id, invite)
+	r.Record(t, id, invite)
 	link, err := team.NewLink(r.State(t, id), r.Identity, invite, seed, r.Mesh.InviteAddrs())
 	if err != nil {
 		t.Fatal(err)
@@ -46,13 +46,49 @@ func (r *Rig) Admit(t testing.TB, id board.TeamID, who team.Identity, role team.
 		t.Fatal(err)
 	}
 	if admission.Present != nil {
-		r.record(t, id, admission.Present)
+		r.Record(t, id, admission.Present)
 	}
 	admit, err := team.NewAdmit(r.Node, r.State(t, id), knock, nonce(who.Name+"/admit"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.record(t, id, admit)
+	r.Record(t, id, admit)
+}
+
+// Ask has somebody ask to be let into a team, as the lobby takes it.
+func (r *Rig) Ask(t testing.TB, id board.TeamID, who team.Identity, note string) {
+	t.Helper()
+	present, err := team.NewPresent(id, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := team.NewRequest(id, who, note, nonce(who.Name+"/request"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Record(t, id, present)
+	r.Record(t, id, request)
+}
+
+// Found has somebody else found a team that r's node takes part in.
+func (r *Rig) Found(t testing.TB, founder team.Identity, name string, admins ...board.UserID) board.TeamID {
+	t.Helper()
+	id, objects, err := team.NewTeam(founder, name, admins, nonce(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Store.AdoptTeam(t.Context(), id, objects[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		r.Record(t, id, o)
+	}
+	present, err := team.NewPresent(id, r.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Record(t, id, present)
+	return id
 }
 
 // State is what the team's objects mean here now.
@@ -65,7 +101,8 @@ func (r *Rig) State(t testing.TB, id board.TeamID) *team.State {
 	return st
 }
 
-func (r *Rig) record(t testing.TB, id board.TeamID, o *team.Object) {
+// Record records a governance object.
+func (r *Rig) Record(t testing.TB, id board.TeamID, o *team.Object) {
 	t.Helper()
 	if _, err := r.Store.AppendObject(t.Context(), id, o); err != nil {
 		t.Fatal(err)

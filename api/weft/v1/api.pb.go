@@ -78,15 +78,17 @@ func (EntryView) EnumDescriptor() ([]byte, []int) {
 
 // ErrorDetail is attached to every error of this API.
 type ErrorDetail struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // NOT_MEMBER, QUOTA, STORAGE_FULL, CLOCK_AHEAD, BAD_CURSOR, DEADLINE, ... see docs/API.md
-	Hint          string                 `protobuf:"bytes,2,opt,name=hint,proto3" json:"hint,omitempty"`     // what the person can do
-	RetryAfterMs  uint64                 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
-	ServerHlc     uint64                 `protobuf:"varint,4,opt,name=server_hlc,json=serverHlc,proto3" json:"server_hlc,omitempty"` // CLOCK_AHEAD: the node's time
-	Cursor        string                 `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`                         // BAD_CURSOR: where to go on after a recovery by pages
-	Results       []*PostResult          `protobuf:"bytes,6,rep,name=results,proto3" json:"results,omitempty"`                       // DEADLINE of a post with wait=replicated: what is stored, and how far it got
-	Rule          string                 `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`                             // where a rule of the team decided: its name, see docs/TRUST.md
-	ObjectId      string                 `protobuf:"bytes,8,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`     // the governance object that decided, if it was one; Log and Why explain it
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Reason       string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // NOT_MEMBER, QUOTA, STORAGE_FULL, CLOCK_AHEAD, BAD_CURSOR, DEADLINE, ... see docs/API.md
+	Hint         string                 `protobuf:"bytes,2,opt,name=hint,proto3" json:"hint,omitempty"`     // what the person can do
+	RetryAfterMs uint64                 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	ServerHlc    uint64                 `protobuf:"varint,4,opt,name=server_hlc,json=serverHlc,proto3" json:"server_hlc,omitempty"` // CLOCK_AHEAD: the node's time
+	Cursor       string                 `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`                         // BAD_CURSOR: where to go on after a recovery by pages
+	// DEADLINE of a post with wait=replicated: what is stored, and how far it got. Of a signed entry that the team's rules
+	// refuse: where it stands as void, so that the device's numbers go on after it.
+	Results       []*PostResult `protobuf:"bytes,6,rep,name=results,proto3" json:"results,omitempty"`
+	Rule          string        `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`                         // where a rule of the team decided: its name, see docs/TRUST.md
+	ObjectId      string        `protobuf:"bytes,8,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"` // the governance object that decided, if it was one; Log and Why explain it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1611,7 +1613,7 @@ type Team struct {
 	State         string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	StateBy       string `protobuf:"bytes,8,opt,name=state_by,json=stateBy,proto3" json:"state_by,omitempty"` // user id of who removed the user or closed the team
 	StateByName   string `protobuf:"bytes,9,opt,name=state_by_name,json=stateByName,proto3" json:"state_by_name,omitempty"`
-	StateMs       uint64 `protobuf:"varint,10,opt,name=state_ms,json=stateMs,proto3" json:"state_ms,omitempty"`            // when this node heard of it
+	StateMs       uint64 `protobuf:"varint,10,opt,name=state_ms,json=stateMs,proto3" json:"state_ms,omitempty"`            // when it was first recorded, by that node's clock
 	StateReason   string `protobuf:"bytes,11,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"` // in that person's words
 	Successor     string `protobuf:"bytes,12,opt,name=successor,proto3" json:"successor,omitempty"`                        // of a closed team: the id of the team that goes on in its place
 	ObjectId      string `protobuf:"bytes,13,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`          // the governance object behind the state; Why explains it
@@ -2289,7 +2291,7 @@ type Member struct {
 	You           bool                   `protobuf:"varint,8,opt,name=you,proto3" json:"you,omitempty"`
 	By            string                 `protobuf:"bytes,9,opt,name=by,proto3" json:"by,omitempty"` // user id of who removed, banned or restricted them
 	ByName        string                 `protobuf:"bytes,10,opt,name=by_name,json=byName,proto3" json:"by_name,omitempty"`
-	SinceMs       uint64                 `protobuf:"varint,11,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // when this node heard of it
+	SinceMs       uint64                 `protobuf:"varint,11,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // when that was first recorded, by that node's clock
 	Reason        string                 `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
 	Left          bool                   `protobuf:"varint,13,opt,name=left,proto3" json:"left,omitempty"` // removed by themselves
 	unknownFields protoimpl.UnknownFields
@@ -2981,7 +2983,7 @@ type SetRoleRequest struct {
 	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
 	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`     // member, muted, reader, removed, banned
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // at most 256 bytes; everyone in the team, and the person, can read it
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // at most 1,024 bytes; everyone in the team, and the person, can read it
 	WaitMs        uint64                 `protobuf:"varint,5,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3223,7 +3225,7 @@ type TeamRequest struct {
 	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
 	Note          string                 `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	AskedMs       uint64                 `protobuf:"varint,6,opt,name=asked_ms,json=askedMs,proto3" json:"asked_ms,omitempty"` // when this node heard of it
+	AskedMs       uint64                 `protobuf:"varint,6,opt,name=asked_ms,json=askedMs,proto3" json:"asked_ms,omitempty"` // when it was first recorded, by that node's clock
 	Homes         []string               `protobuf:"bytes,7,rep,name=homes,proto3" json:"homes,omitempty"`
 	ObjectId      string                 `protobuf:"bytes,8,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -4208,15 +4210,15 @@ func (x *LogRequest) GetBefore() string {
 type LogEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ObjectId      string                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`     // charter, ack, set, node, board, invite, uninvite, admit, request, present, floor, fork
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`     // charter, ack, operation
 	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"` // user id
 	AuthorName    string                 `protobuf:"bytes,4,opt,name=author_name,json=authorName,proto3" json:"author_name,omitempty"`
 	Words         string                 `protobuf:"bytes,5,opt,name=words,proto3" json:"words,omitempty"`
 	Status        string                 `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"` // counts, pending, void
 	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"` // why it does not count
 	Rule          string                 `protobuf:"bytes,8,opt,name=rule,proto3" json:"rule,omitempty"`
-	HeardMs       uint64                 `protobuf:"varint,9,opt,name=heard_ms,json=heardMs,proto3" json:"heard_ms,omitempty"` // when this node heard of it
-	NodeId        string                 `protobuf:"bytes,10,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`    // node that recorded it first
+	RecordedMs    uint64                 `protobuf:"varint,9,opt,name=recorded_ms,json=recordedMs,proto3" json:"recorded_ms,omitempty"` // when it was first recorded, by that node's clock
+	NodeId        string                 `protobuf:"bytes,10,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`             // node that recorded it first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4307,9 +4309,9 @@ func (x *LogEvent) GetRule() string {
 	return ""
 }
 
-func (x *LogEvent) GetHeardMs() uint64 {
+func (x *LogEvent) GetRecordedMs() uint64 {
 	if x != nil {
-		return x.HeardMs
+		return x.RecordedMs
 	}
 	return 0
 }
@@ -4825,7 +4827,7 @@ type JoinTeamRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Link          string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
 	TimeoutMs     uint64                 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // 0: 20,000
-	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`                             // to a team that asks for approval: who this is; at most 512 bytes
+	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`                             // to a team that asks for approval: who this is; at most 1,024 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5588,7 +5590,7 @@ type PostResult struct {
 	EntryId    string                 `protobuf:"bytes,1,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
 	Origin     string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"` // node id/epoch of the record
 	Seq        uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
-	State      string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`            // stored, replicated
+	State      string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`            // stored, replicated; void in an error's detail
 	Replicated uint32                 `protobuf:"varint,5,opt,name=replicated,proto3" json:"replicated,omitempty"` // nodes that hold it, this one not counted
 	Nodes      uint32                 `protobuf:"varint,6,opt,name=nodes,proto3" json:"nodes,omitempty"`           // nodes of the team, this one not counted
 	Duplicate  bool                   `protobuf:"varint,7,opt,name=duplicate,proto3" json:"duplicate,omitempty"`   // it was here already
@@ -7589,7 +7591,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"LogRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
-	"\x06before\x18\x03 \x01(\tR\x06before\"\x82\x02\n" +
+	"\x06before\x18\x03 \x01(\tR\x06before\"\x88\x02\n" +
 	"\bLogEvent\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -7599,8 +7601,9 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x05words\x18\x05 \x01(\tR\x05words\x12\x16\n" +
 	"\x06status\x18\x06 \x01(\tR\x06status\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason\x12\x12\n" +
-	"\x04rule\x18\b \x01(\tR\x04rule\x12\x19\n" +
-	"\bheard_ms\x18\t \x01(\x04R\aheardMs\x12\x17\n" +
+	"\x04rule\x18\b \x01(\tR\x04rule\x12\x1f\n" +
+	"\vrecorded_ms\x18\t \x01(\x04R\n" +
+	"recordedMs\x12\x17\n" +
 	"\anode_id\x18\n" +
 	" \x01(\tR\x06nodeId\"P\n" +
 	"\vLogResponse\x12)\n" +

@@ -1,0 +1,90 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+	"weft/team"
+)
+
+// Kinds of alarms.
+const (
+	alarmDropped   = "dropped"
+	alarmProposal  = "proposal"
+	alarmRequest   = "request"
+	alarmFork      = "fork"
+	alarmLoneOwner = "lone_owner"
+)
+
+// alarms are what a person should look at: things that they did and that don't count any more, what waits for their
+// answer, and how a team of theirs could be lost.
+func (s *service) alarms(ctx context.Context) (out []*weftv1.Alarm) {
+	for _, st := range s.teams() {
+		if !s.active(st) {
+			continue
+		}
+		say := func(kind, advice, format string, args ...any) {
+			out = append(out, &weftv1.Alarm{TeamId: st.ID().String(), Team: st.Name(), Kind: kind, Words: fmt.Sprintf(format, args...), Advice: advice})
+		}
+		if n := len(s.dropped(ctx, st)); n > 0 {
+			say(alarmDropped, fmt.Sprintf("weft team reissue %s --list shows what it was; weft team reissue %s does it again", st.Name(), st.Name()),
+				"%d of the things that you did were done under a change of the charter that lost to another one, and don't count", n)
+		}
+		for _, f := range st.ForkProofs() {
+			if _, denied := st.Denial(f.Node); denied {
+				say(alarmFork, fmt.Sprintf("the node was modified, or its folder was copied; once that is mended: weft team node allow %s %s", st.Name(), nodeText(f.Node)),
+					"%s has contradicted itself and is kept out", s.nodeName(st, f.Node))
+			}
+		}
+		role := st.Role(s.Identity.User)
+		if role != team.Owner && role != team.Admin {
+			continue
+		}
+		if role == team.Owner {
+			for _, p := range st.Proposals() {
+				if !p.Valid && slices.Contains(p.Missing, s.Identity.User) {
+					say(alarmProposal, fmt.Sprintf("weft team proposals %s; weft team agree %s", st.Name(), st.Name()), "a change of the charter waits for you")
+				}
+			}
+			for _, w := range s.warnings(st) {
+				say(alarmLoneOwner, "", "%s", w)
+			}
+		}
+		if n := len(st.Requests()); n > 0 {
+			say(alarmRequest, "weft team requests "+st.Name(), "%d ask to be let in", n)
+		}
+	}
+	return out
+}
+
+// seenPrefix is of the settings that say that the user has dealt with something that was dropped.
+const seenPrefix = "dropped/"
+
+// dropped is what the user did under a charter that lost, as far as it is not so all the same and they have not dealt
+// with it.
+func (s *service) dropped(ctx context.Context, st *team.State) (out []team.Event) {
+	for _, e := range st.Dropped(s.Identity.User) {
+		if seen, err := s.Store.GetKV(seenPrefix + e.Object.String()); err == nil && seen != nil {
+			continue
+		}
+		if _, err := s.again(ctx, st, e.Object); isSoAlready(err) {
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// isSoAlready says whether something need not be done because it is so.
+func isSoAlready(err error) bool {
+	return errors.Is(err, team.ErrUnchanged) || errors.Is(err, team.ErrExists) || errors.Is(err, board.ErrNotFound)
+}
+
+// dealtWith notes that the user has dealt with something that was dropped.
+func (s *service) dealtWith(ctx context.Context, object board.Hash) error {
+	return s.Store.SetKV(ctx, seenPrefix+object.String(), []byte{1})
+}
