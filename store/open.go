@@ -255,6 +255,7 @@ func (s *Store) lostSince(before *memory) (lost []Committed) {
 // setDB begins to use a database; the caller holds dbMu, or is alone.
 func (s *Store) setDB(db *badger.DB) {
 	s.db = db
+	s.compactors.anew()
 	s.snaps.mu.Lock()
 	s.snaps.ts, s.snaps.active = db.MaxVersion(), map[uint64]int{}
 	s.snaps.mu.Unlock()

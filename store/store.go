@@ -49,6 +49,7 @@ type Store struct {
 	mending    atomic.Bool // the database is being made anew
 	free       atomic.Uint64
 	written    atomic.Uint64 // bytes committed since Open
+	compactors compactors
 	groups     atomic.Uint64 // commits since Open
 	opened     time.Time
 	posted     atomic.Int64 // when a local user posted last, in ns since opened
@@ -119,7 +120,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	go s.commitLoop()
 	s.wg.Go(s.watchDisk)
 	s.wg.Go(s.watchDamage)
-	s.wg.Go(s.watchWitness)
+	s.wg.Go(s.housekeep)
 	s.wg.Go(func() { s.scrubRest(s.unscrubbed) })
 	return s, nil
 }
