@@ -25,6 +25,7 @@ type metrics struct {
 	bans     prometheus.Counter
 	panics   prometheus.Counter
 	links    prometheus.Gauge
+	inFlight prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -47,7 +48,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	s.bans = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: "bans_total", Help: "Peers that were refused for a while."})
 	s.panics = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: "panics_total", Help: "Handlers of peers' messages that failed."})
 	s.links = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "streams", Help: "Open sync and governance streams."})
-	s.all = append(s.all, s.bans, s.panics, s.links)
+	s.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "in_flight_bytes", Help: "Records that peers may still send or that are here and not stored, in bytes."})
+	s.all = append(s.all, s.bans, s.panics, s.links, s.inFlight)
 	if reg != nil {
 		for _, c := range s.all {
 			if err := reg.Register(c); err != nil {

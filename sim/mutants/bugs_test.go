@@ -259,4 +259,12 @@ var bugs = []bug{
 
 		tests: "TestPostIsTriedAgainAndDoublesNothing", packages: []string{"./client"},
 	},
+	{
+		name: "promise peers more than there is room for",
+		file: "board/replica_room.go",
+		old:  "return m.limit - m.promised - m.here",
+		new:  "return m.limit",
+
+		tests: "TestBytesInFlightAreBounded", packages: []string{"./board"},
+	},
 }
