@@ -66,10 +66,11 @@ func (s *Store) load() (short string, err error) {
 
 // loader reads the tables that are kept in memory.
 type loader struct {
-	s      *Store
-	m      *memory
-	txn    *badger.Txn
-	boards map[board.ID][]*logState // logs whose board is not made yet
+	s       *Store
+	m       *memory
+	txn     *badger.Txn
+	records *badger.Txn              // where the records are; nil: txn
+	boards  map[board.ID][]*logState // logs whose board is not made yet
 }
 
 func (ld *loader) load() error {
@@ -306,7 +307,11 @@ func (ld *loader) attach() error {
 // check reads a stretch's last record: it must be there, and its node's clock is never behind its own records.
 func (ld *loader) check(l *logState) error {
 	own := l.origin.Node == ld.s.nodeID
-	if r, err := loadRecord(ld.txn, pos{l.num, l.st.Hi}); errors.Is(err, errDecode) {
+	txn := ld.txn
+	if ld.records != nil {
+		txn = ld.records
+	}
+	if r, err := loadRecord(txn, pos{l.num, l.st.Hi}); errors.Is(err, errDecode) {
 		ld.s.damaged(l, l.st.Hi)
 		l.damaged = addRow(l.damaged, rows{l.st.Hi, l.st.Hi})
 	} else if err != nil {
@@ -323,7 +328,7 @@ func (ld *loader) check(l *logState) error {
 		l.intact.Hi = l.st.Lo - 1
 		return nil
 	}
-	h, _, err := chainHash(ld.txn, l, l.st, l.intact.Hi)
+	h, _, err := chainHash(txn, l, l.st, l.intact.Hi)
 	if errors.Is(err, errDecode) {
 		l.intact.Hi = l.st.Lo - 1
 		return nil

@@ -86,7 +86,7 @@ var bugs = []bug{
 	{
 		name: "skip the fsync",
 		file: "store/open.go",
-		old:  "o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = true, false, false",
+		old:  "o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = sync, false, false",
 		new:  "o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = false, false, false",
 
 		tests: "TestAnAcknowledgedPostIsNotOnlyInTheKernelsMemory", packages: []string{"./store"},
