@@ -29,6 +29,7 @@ type link struct {
 	node       board.NodeID
 	governance bool
 	s          network.Stream
+	signs      *signs        // of the peer's life
 	wake       chan struct{} // capacity one: the writer has something to look at
 	ended      chan struct{} // closed when the reader has returned
 
@@ -116,7 +117,7 @@ func (m *Mesh) open(ctx context.Context, p peer.ID, n board.NodeID, governance b
 
 func (m *Mesh) newLink(s network.Stream, n board.NodeID, governance bool) *link {
 	return &link{
-		m: m, peer: s.Conn().RemotePeer(), node: n, governance: governance, s: s,
+		m: m, peer: s.Conn().RemotePeer(), node: n, governance: governance, s: s, signs: m.peers.signsOf(s.Conn().RemotePeer()),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -127,7 +128,10 @@ func (k *link) run() {
 	defer close(k.ended)
 	defer k.reset()
 	r := newFrameReader(k.s, k.m.o.Limits.SyncFrame, k.m.o.Limits.Idle, k.m.o.Limits.MinRate)
-	r.moving = func() { k.m.hint(board.Moving{Peer: k.node, Governance: k.governance}) }
+	r.moving = func() {
+		k.signs.hear()
+		k.m.hint(board.Moving{Peer: k.node, Governance: k.governance})
+	}
 	if err := k.greet(r); err != nil {
 		k.failed(err)
 		return
@@ -267,6 +271,7 @@ func (k *link) write() {
 }
 
 func (k *link) put(b []byte) error {
+	k.signs.sent()
 	if err := writeAll(k.s, b); err != nil {
 		return err
 	}
@@ -281,6 +286,7 @@ func (k *link) read(r *frameReader) error {
 		if err != nil {
 			return err
 		}
+		k.signs.hear()
 		k.m.stats.frames.WithLabelValues("in", kindOf(f)).Inc()
 		k.m.stats.bytes.WithLabelValues("in").Add(float64(r.bytes))
 		if err := k.take(f); err != nil {
