@@ -31,6 +31,34 @@ func (b *Batch) Len() int { return len(b.items) }
 // Verify returns the indexes, in the order of Add, of those that do not fit; none if all do.
 func (b *Batch) Verify() (bad []int) { return verify(b.items, 0, nil) }
 
+// ahead is how many signatures CheckSignatures checks together.
+const ahead = 64
+
+// CheckSignatures checks the entries' signatures ahead of Ingest, which then needn't, so that one run is checked while the
+// one before it is written. What doesn't fit is left for Ingest to refuse. It must be called before anybody else has
+// the run; between two batches it calls pause.
+func (r *Run) CheckSignatures(pause func()) {
+	for from := 0; from < len(r.Items); from += ahead {
+		if from > 0 {
+			pause()
+		}
+		items := r.Items[from:min(from+ahead, len(r.Items))]
+		batch := make([]batchItem, len(items))
+		for i, it := range items {
+			batch[i] = batchItem{it.Entry.Header.Device, signed(SignEntry, it.Entry.ID), it.Entry.Signature}
+		}
+		if !fitTogether(batch) {
+			return // nobody is helped by finding out here which one it is
+		}
+		for i := range items {
+			items[i].checked = true
+		}
+	}
+}
+
+// Checked says whether CheckSignatures found that the entry's signature fits.
+func (it *Item) Checked() bool { return it.checked }
+
 // verify bisects a bad batch.
 func verify(items []batchItem, at int, bad []int) []int {
 	if len(items) == 0 {

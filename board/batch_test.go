@@ -134,6 +134,28 @@ func TestBatchesTakeWhatZIP215Takes(t *testing.T) {
 	}
 }
 
+// TestChecksAheadMarkOnlyWhatFits damages one signature of a run: its batch and what comes later stay open.
+func TestChecksAheadMarkOnlyWhatFits(t *testing.T) {
+	key := NewKey([32]byte{1})
+	r := &Run{}
+	for i := range 200 {
+		e := NewEntry(Header{Device: key.Public(), DevSeq: uint64(i) + 1, Kind: KindPost, ClientMsgID: "x"}, []byte("text"))
+		e.Sign(key)
+		r.Items = append(r.Items, Item{Entry: e})
+	}
+	r.Items[100].Entry.Signature[5] ^= 1
+	pauses := 0
+	r.CheckSignatures(func() { pauses++ })
+	for i := range r.Items {
+		if got := r.Items[i].Checked(); got != (i < ahead) {
+			t.Fatalf("item %d: %v", i, got)
+		}
+	}
+	if pauses != 1 {
+		t.Fatalf("%d pauses", pauses)
+	}
+}
+
 func BenchmarkBatch(b *testing.B) {
 	const n = 64
 	key := NewKey([32]byte{1})
