@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -366,6 +367,9 @@ func (k *link) takeAnswer(a *weftv1.Answer) error {
 		run, err := board.ParseRun(a.Run)
 		if err != nil {
 			return fmt.Errorf("%w: %v", errFrameBad, err)
+		}
+		if len(run.Items) > liveRun { // bulk: the store is busy with the runs before it meanwhile
+			run.CheckSignatures(runtime.Gosched)
 		}
 		ev.Run = run
 	}
