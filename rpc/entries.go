@@ -36,6 +36,12 @@ func (s *service) fillEntry(out *weftv1.Entry, ids *texts, st *team.State, sh *s
 	out.Own = h.Author == s.Identity.User
 	out.Read = out.Own || s.Store.Read(s.Identity.User, h.Board, sh.Origin, sh.Seq)
 	out.Text, out.ReplyTo = textOf(e)
+	if other, flagged := s.Store.Twin(e.ID); flagged {
+		out.Twin = "unknown"
+		if !other.IsZero() {
+			out.Twin = other.String()
+		}
+	}
 }
 
 // texts are the text forms of ids that an answer named last: what stands beside each other in it mostly shares them.

@@ -129,7 +129,7 @@ func (s *Store) commitGroup(tasks []task) []task {
 		}
 		kept = append(kept, t)
 	}
-	err := g.noteDamaged()
+	err := errors.Join(g.noteDamaged(), g.noteForks())
 	if err == nil {
 		err = g.rejudgeSome()
 	}

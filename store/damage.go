@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"weft/board"
 )
 
 // maxDamageNews bounds what was found damaged and not yet noted on disk.
@@ -84,32 +82,4 @@ func (g *group) findIntact(d *logDelta) error {
 	}
 	d.intact.HiHash = h
 	return err
-}
-
-// noteFork counts two contents under one seq and keeps the proof for later.
-func (s *Store) noteFork(in *ingest, i int) {
-	s.metrics.forks.Inc()
-	if !in.headsFit[len(in.headsFit)-1] {
-		return // nobody signed it
-	}
-	s.opts.Log.Warn("a node signed two records under one number", "node", in.r.Node.String()[:16], "board", in.board.String()[:8], "seq", in.r.First+uint64(i))
-	s.forksMu.Lock()
-	defer s.forksMu.Unlock()
-	if len(s.forks) < 64 {
-		last := len(in.r.Items) - 1
-		s.forks = append(s.forks, Fork{Head: in.position(last), Signature: in.r.Items[last].HeadSig})
-	}
-}
-
-// Fork is a signed head that contradicts what is held under the same seq.
-type Fork struct {
-	Head      board.Position
-	Signature []byte
-}
-
-// Forks are those seen since Open, at most 64.
-func (s *Store) Forks() []Fork {
-	s.forksMu.Lock()
-	defer s.forksMu.Unlock()
-	return slices.Clone(s.forks)
 }

@@ -50,7 +50,7 @@ func (t *ingestTask) prepare(g *group) error {
 	p, err := t.plan(g, b)
 	if err != nil {
 		if errors.Is(err, board.ErrFork) {
-			g.s.noteFork(in, t.to-1)
+			g.s.noteFork(g, b, in)
 		}
 		return err
 	}

@@ -21,6 +21,8 @@ func (s *Store) load() (short string, err error) {
 		if fresh, err = s.checkFormat(txn); err != nil || fresh {
 			return err
 		}
+		s.loadForks(txn)
+		s.loadTwins(txn)
 		ld := loader{s: s, m: m, txn: txn, boards: map[board.ID][]*logState{}}
 		return ld.load()
 	})

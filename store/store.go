@@ -18,7 +18,7 @@ import (
 // Store is a node's store. Safe for concurrent use.
 //
 // Order of locks: chain.mu, closing, flips, dbMu, snapshots.mu, memory.mu, boardState.mu; claimsMu, clockMu, subsMu, hookMu, damageMu and
-// forksMu are leaves. The committer holds none of them while it waits.
+// proofs.mu, twins.mu are leaves. The committer holds none of them while it waits.
 type Store struct {
 	opts    Options
 	nodeID  board.NodeID
@@ -83,8 +83,8 @@ type Store struct {
 
 	witnessMu sync.Mutex // guards the file
 
-	forksMu sync.Mutex
-	forks   []Fork
+	proofs proofs // forks
+	twins  twins
 
 	again struct {
 		mu sync.Mutex

@@ -2564,6 +2564,9 @@ type Entry struct {
 	ReplyTo     string                 `protobuf:"bytes,11,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"` // entry id
 	Own         bool                   `protobuf:"varint,12,opt,name=own,proto3" json:"own,omitempty"`                       // by the node's user
 	Read        bool                   `protobuf:"varint,13,opt,name=read,proto3" json:"read,omitempty"`                     // covered by the user's mark
+	// The device signed another entry under the same number: the id of that one, or "unknown". One of both may have been
+	// meant for other eyes; whoever wrote them should look at their devices.
+	Twin string `protobuf:"bytes,15,opt,name=twin,proto3" json:"twin,omitempty"`
 	// The signed form (ENTRY_VIEW_SIGNED); the fields above, but for entry_id and author_name, stay empty.
 	Header        []byte `protobuf:"bytes,20,opt,name=header,proto3" json:"header,omitempty"`
 	Signature     []byte `protobuf:"bytes,21,opt,name=signature,proto3" json:"signature,omitempty"`
@@ -2691,6 +2694,13 @@ func (x *Entry) GetRead() bool {
 		return x.Read
 	}
 	return false
+}
+
+func (x *Entry) GetTwin() string {
+	if x != nil {
+		return x.Twin
+	}
+	return ""
 }
 
 func (x *Entry) GetHeader() []byte {
@@ -4670,7 +4680,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1b\n" +
 	"\twith_last\x18\x02 \x01(\bR\bwithLast\"<\n" +
 	"\x12ListBoardsResponse\x12&\n" +
-	"\x06boards\x18\x01 \x03(\v2\x0e.weft.v1.BoardR\x06boards\"\x90\x03\n" +
+	"\x06boards\x18\x01 \x03(\v2\x0e.weft.v1.BoardR\x06boards\"\xa4\x03\n" +
 	"\x05Entry\x12\x19\n" +
 	"\bentry_id\x18\x01 \x01(\tR\aentryId\x12\x16\n" +
 	"\x06author\x18\x02 \x01(\tR\x06author\x12\x1f\n" +
@@ -4686,7 +4696,8 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	" \x01(\x04R\x06timeMs\x12\x19\n" +
 	"\breply_to\x18\v \x01(\tR\areplyTo\x12\x10\n" +
 	"\x03own\x18\f \x01(\bR\x03own\x12\x12\n" +
-	"\x04read\x18\r \x01(\bR\x04read\x12\x16\n" +
+	"\x04read\x18\r \x01(\bR\x04read\x12\x12\n" +
+	"\x04twin\x18\x0f \x01(\tR\x04twin\x12\x16\n" +
 	"\x06header\x18\x14 \x01(\fR\x06header\x12\x1c\n" +
 	"\tsignature\x18\x15 \x01(\fR\tsignature\x12\x12\n" +
 	"\x04body\x18\x16 \x01(\fR\x04body\"p\n" +
