@@ -81,7 +81,7 @@ func FuzzParseEntry(f *testing.F) {
 func FuzzParseRun(f *testing.F) {
 	e := NewEntry(sampleHeader(), []byte("hello"))
 	e.Signature = make([]byte, 64)
-	r := &Run{Board: ID{2}, Origin: Origin{NodeID{9}, Epoch{2, 3}}, First: 1, Prev: Link{Epoch{1, 1}, 4, Hash{5}}, Items: []Item{{e, 7, make([]byte, 64)}}}
+	r := &Run{Board: ID{2}, Origin: Origin{NodeID{9}, Epoch{2, 3}}, First: 1, Prev: Link{Epoch{1, 1}, 4, Hash{5}}, Items: []Item{{Entry: e, Received: 7, HeadSig: make([]byte, 64)}}}
 	b, err := proto.Marshal(r.Wire())
 	if err != nil {
 		f.Fatal(err)

@@ -26,19 +26,26 @@ type DeviceID [32]byte
 // ID names a board: the first 16 bytes of a hash (GovernanceID, GeneralID, or of the operation that made the board).
 type ID [16]byte
 
-var text = base32.StdEncoding.WithPadding(base32.NoPadding)
+// text is RFC 4648's base32 in lower case, without padding.
+var text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-func encode(b []byte) string { return strings.ToLower(text.EncodeToString(b)) }
+// encode is the text form of an id, of 32 bytes at most.
+func encode(b []byte) string {
+	var room [52]byte // on the stack: answers name ids by the thousand
+	to := room[:text.EncodedLen(len(b))]
+	text.Encode(to, b)
+	return string(to)
+}
 
 func decode(dst []byte, what, s string) error {
 	if len(s) != text.EncodedLen(len(dst)) {
 		return fmt.Errorf("couldn't read %s %q: it has %d characters instead of %d: %w", what, shorten(s), len(s), text.EncodedLen(len(dst)), ErrMalformed)
 	}
-	b, err := text.DecodeString(strings.ToUpper(s))
+	b, err := text.DecodeString(strings.ToLower(s))
 	if err != nil {
 		return fmt.Errorf("couldn't read %s %q: %w", what, shorten(s), ErrMalformed)
 	}
-	if encode(b) != strings.ToLower(s) { // the last character has unused bits
+	if len(b) != len(dst) || encode(b) != strings.ToLower(s) { // the last character has unused bits
 		return fmt.Errorf("couldn't read %s %q: not its canonical form: %w", what, shorten(s), ErrMalformed)
 	}
 	copy(dst, b)

@@ -81,6 +81,8 @@ type Item struct {
 	Entry    *Entry
 	Received HLC
 	HeadSig  []byte // the node's signature of this record's position, or nil
+
+	checked bool // the entry's signature fits; set by CheckSignatures alone
 }
 
 // Run is a row of consecutive records of one origin in one board, as it goes over the wire and through Ingest. A Run is
@@ -180,7 +182,7 @@ func ParseRun(m *weftv1.Run) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Items = append(r.Items, Item{e, HLC(it.ReceivedHlc), it.HeadSignature})
+		r.Items = append(r.Items, Item{Entry: e, Received: HLC(it.ReceivedHlc), HeadSig: it.HeadSignature})
 	}
 	return r, r.Check()
 }

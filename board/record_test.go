@@ -72,8 +72,8 @@ func TestRunsThatDoNotHangTogetherAreRefused(t *testing.T) {
 		"seal without a hash":  func(r *Run) { r.Prev.Hash = Hash{} },
 		"entry of other board": func(r *Run) { r.Board = ID{8} },
 		"no entry":             func(r *Run) { r.Items = []Item{{}} },
-		"short head signature": func(r *Run) { r.Items = []Item{{r.Items[0].Entry, 1, make([]byte, 63)}} },
-		"no time":              func(r *Run) { r.Items = []Item{{r.Items[0].Entry, 0, nil}} },
+		"short head signature": func(r *Run) { r.Items = []Item{{Entry: r.Items[0].Entry, Received: 1, HeadSig: make([]byte, 63)}} },
+		"no time":              func(r *Run) { r.Items = []Item{{Entry: r.Items[0].Entry, Received: 0, HeadSig: nil}} },
 	} {
 		r := *good
 		if f(&r); !errors.Is(r.Check(), ErrMalformed) {

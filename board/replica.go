@@ -10,22 +10,24 @@ import (
 // replica_tell.go (vectors, told and heard), replica_run.go (runs: accept, hold, hand to the store), replica_want.go
 // (what to ask of whom, transfers), replica_status.go.
 type Replica struct {
-	cfg     ReplicaConfig
-	rnd     *rand.Rand
-	now     time.Time
-	next    time.Time // when something is due; zero: nothing is
-	teams   ordered[TeamID, *replTeam]
-	peers   ordered[NodeID, *peer]
-	hot     []*replLog // logs that may need something from a peer
-	freed   bool       // a transfer ended: what waited for its place may go
-	blocked []*replLog // logs that wait for a transfer to end, the longest waiting first
-	retry   int        // how many of blocked are still to be looked at since one ended
-	telling []*view    // what has something to tell
-	paused  []*replLog // logs whose pieces the store could not take
-	sweepAt time.Time
-	token   uint64 // last one given out
-	outs    map[uint64]*batch
-	out     []Effect
+	cfg       ReplicaConfig
+	rnd       *rand.Rand
+	now       time.Time
+	next      time.Time // when something is due; zero: nothing is
+	teams     ordered[TeamID, *replTeam]
+	peers     ordered[NodeID, *peer]
+	hot       []*replLog // logs that may need something from a peer
+	freed     bool       // a transfer ended: what waited for its place may go
+	blocked   []*replLog // logs that wait for a transfer to end, the longest waiting first
+	retry     int        // how many of blocked are still to be looked at since one ended
+	telling   []*view    // what has something to tell
+	paused    []*replLog // logs whose pieces the store could not take
+	sweepAt   time.Time
+	token     uint64  // last one given out
+	rooms     [2]room // boards, governance
+	pushBytes int     // of pushed runs that are held
+	outs      map[uint64]*batch
+	out       []Effect
 }
 
 // replTeam is a team that this node takes part in.
@@ -117,7 +119,10 @@ func NewReplica(cfg ReplicaConfig, rnd *rand.Rand) *Replica {
 	num(&cfg.Window, 1<<20)
 	num(&cfg.PerPeer, 8)
 	num(&cfg.HoldRecords, 1024)
-	num(&cfg.HoldBytes, 64<<20)
+	num(&cfg.HoldBytes, 8<<20)
+	num(&cfg.HoldTotal, 16<<20)
+	num(&cfg.InFlight, 12<<20)
+	num(&cfg.GovernanceInFlight, 4<<20)
 	def(&cfg.Watchdog, 10*time.Second)
 	def(&cfg.Exchange, 30*time.Second)
 	def(&cfg.VectorEvery, 200*time.Millisecond)
@@ -129,7 +134,7 @@ func NewReplica(cfg ReplicaConfig, rnd *rand.Rand) *Replica {
 		cfg.NewestFirst = 20_000
 	}
 	return &Replica{
-		cfg: cfg, rnd: rnd, outs: map[uint64]*batch{},
+		cfg: cfg, rnd: rnd, outs: map[uint64]*batch{}, rooms: [2]room{{limit: cfg.InFlight}, {limit: cfg.GovernanceInFlight}},
 		teams: newOrdered[TeamID, *replTeam](func(a, b TeamID) int { return slices.Compare(a[:], b[:]) }),
 		peers: newOrdered[NodeID, *peer](compareNodes),
 	}

@@ -72,11 +72,28 @@ func (r *Replica) stored(b *batch) {
 // pause puts a batch's pieces back and leaves their log alone for a while, longer each time. Meanwhile its transfer gets no credit.
 func (r *Replica) pause(b *batch, d time.Duration) {
 	l := b.pieces[0].log
-	l.pieces = append(b.pieces, l.pieces...)
+	if m := r.roomOf(l.board.governance); b.pieces[0].transfer != nil && m.here > m.limit/2 {
+		r.letGo(b) // so that what waits leaves room for other logs
+	} else {
+		l.pieces = append(b.pieces, l.pieces...)
+	}
 	l.pending, l.pausedUntil = true, r.now.Add(d<<min(l.pauses, 4))
 	l.pauses++
 	r.paused = append(r.paused, l)
 	r.at(l.pausedUntil)
+}
+
+// letGo drops what came of a log by transfers: it is asked for again when the log goes on.
+func (r *Replica) letGo(b *batch) {
+	l := b.pieces[0].log
+	r.count("pause_dropped", len(b.run.Items))
+	r.settleAll(b)
+	for _, t := range l.transfers {
+		if t != nil {
+			r.cancel(t)
+		}
+	}
+	r.dropPieces(l, func(p *piece) bool { return p.transfer != nil })
 }
 
 // rubbish leaves the peer that sent what cannot be right: at once where it answered with it, since it should have

@@ -135,7 +135,7 @@ func (r *Replica) pushed(e Pushed) {
 	}
 	p := &piece{log: r.log(b, e.Run.Node), run: e.Run, hashes: e.Run.Hashes(), from: e.From, size: e.Run.Size(), records: n, since: r.now}
 	from := r.peer(e.From)
-	if from.held > 0 && from.held+n > r.cfg.HoldRecords || t.heldBytes+p.size > r.cfg.HoldBytes {
+	if from.held > 0 && from.held+n > r.cfg.HoldRecords || t.heldBytes+p.size > r.cfg.HoldBytes || r.pushBytes+p.size > r.cfg.HoldTotal {
 		r.count("hold_full", n)
 		r.release(from)
 		r.hearHead(p.log, p.head(), e.From)
@@ -143,6 +143,7 @@ func (r *Replica) pushed(e Pushed) {
 	}
 	from.held += n
 	t.heldBytes += p.size
+	r.pushBytes += p.size
 	_, _, v := p.log.judge(p)
 	r.take(p)
 	if v == gapBefore {
@@ -335,15 +336,19 @@ func (l *replLog) isRefused(f Leaf, from NodeID) bool {
 // settle takes a piece off the books, once it is stored or dropped.
 func (r *Replica) settle(p *piece) {
 	if t := p.transfer; t != nil {
+		m := r.roomOf(t.stream.governance)
+		m.here -= p.size
 		t.pieces--
 		t.queued -= p.size
 		t.waitFrom = r.now
 		t.progress = earlier(r.now, t.progress.Add(r.now.Sub(p.since))) // it was not the peer's turn
 		r.topUp(t, p.size)
 		r.concluded(t)
+		r.roomier(m)
 		return
 	}
 	p.log.board.team.heldBytes -= p.size
+	r.pushBytes -= p.size
 	if from := r.peers.at(p.from); from != nil {
 		from.held -= p.records
 		r.release(from)

@@ -16,12 +16,13 @@ type transfer struct {
 	big      bool
 	claimed  bool // the peer's vector says that it holds what is asked for
 
-	credit   int // bytes that the peer may still send
-	owed     int // bytes of credit to give back
-	queued   int // bytes that are here and not stored
-	pieces   int // runs that are here and not stored
-	bytes    int // received
-	useful   int // records stored
+	credit   int  // bytes that the peer may still send
+	owed     int  // bytes of credit to give back
+	thirsty  bool // in room.thirsty
+	queued   int  // bytes that are here and not stored
+	pieces   int  // runs that are here and not stored
+	bytes    int  // received
+	useful   int  // records stored
 	progress time.Time
 	waitFrom time.Time
 	waited   time.Duration // time in which it was the peer's turn
@@ -38,8 +39,11 @@ func (r *Replica) start(l *replLog, o *offer) {
 	s.lastID++
 	t := &transfer{
 		id: s.lastID, stream: s, log: l, toward: o.want.toward, backward: o.want.backward, big: o.want.big, claimed: o.want.claimed,
-		credit: r.cfg.Window, progress: r.now, waitFrom: r.now,
+		progress: r.now, waitFrom: r.now,
 	}
+	m := r.roomOf(s.governance)
+	m.promise(t, min(r.cfg.Window, m.free()))
+	t.owed = r.cfg.Window - t.credit // comes when something of it is stored
 	s.transfers.put(t.id, t)
 	l.transfers[side(t.backward)], l.waiting = t, false
 	r.at(r.now.Add(r.cfg.Watchdog / 2))
@@ -89,6 +93,9 @@ func (r *Replica) answered(e Answered) {
 	}
 	if e.Done || e.Status != AnswerOK {
 		t.done, t.status = true, e.Status
+		m := r.roomOf(e.Governance)
+		m.promise(t, -t.credit) // no more will come
+		r.roomier(m)
 		r.concluded(t)
 	}
 }
@@ -116,29 +123,20 @@ func (r *Replica) received(t *transfer, run *Run, size int) bool {
 	t.waited += r.now.Sub(t.waitFrom)
 	t.waitFrom = r.now
 	t.bytes += size
-	if t.credit -= size; t.credit < -overCredit {
+	m := r.roomOf(t.stream.governance)
+	if m.promise(t, -size); t.credit < -overCredit {
 		r.cancel(t)
 		r.blame(n, "over_credit", 25)
 		return false
 	}
 	t.queued += size
+	m.here += size
 	t.pieces++
 	r.take(&piece{
 		log: t.log, run: run, hashes: run.Hashes(), from: n, transfer: t, tail: t.backward,
 		size: size, records: len(run.Items), since: r.now,
 	})
 	return !t.ended
-}
-
-// topUp gives back credit for what was stored, in portions.
-func (r *Replica) topUp(t *transfer, size int) {
-	if t.ended || t.done {
-		return
-	}
-	if t.owed += size; t.owed >= r.cfg.Window/4 || t.credit <= 0 {
-		r.do(SendCredit{t.stream.peer.id, t.stream.governance, t.id, t.owed})
-		t.credit, t.owed = t.credit+t.owed, 0
-	}
 }
 
 // concluded ends a transfer of which all has come and been stored, and judges its outcome.
@@ -204,12 +202,15 @@ func (r *Replica) endTransfer(t *transfer) {
 	if t.probe != nil && t.useful == 0 { // nothing came: the next contradiction begins anew
 		t.log.forks = slices.DeleteFunc(t.log.forks, func(f *forkSearch) bool { return f == t.probe && !f.over })
 	}
+	m := r.roomOf(t.stream.governance)
+	m.promise(t, -t.credit)
 	t.stream.transfers.drop(t.id)
 	if d := side(t.backward); t.log.transfers[d] == t {
 		t.log.transfers[d] = nil
 	}
 	r.freed = true
 	r.heat(t.log, r.now)
+	r.roomier(m)
 }
 
 // watch ends transfers of a peer that make no progress.
@@ -226,8 +227,8 @@ func (r *Replica) watch(p *peer) {
 }
 
 func (r *Replica) watchTransfer(s *stream, t *transfer) {
-	if t.done || t.queued > 0 {
-		r.at(r.now.Add(r.cfg.Watchdog / 2)) // it is the store's turn, not the peer's
+	if t.done || t.queued > 0 || t.thirsty && t.credit <= 0 {
+		r.at(r.now.Add(r.cfg.Watchdog / 2)) // it is this node's turn, not the peer's
 		return
 	}
 	since := t.progress
@@ -248,8 +249,11 @@ func (r *Replica) watchTransfer(s *stream, t *transfer) {
 	case !t.nudged && r.isDue(since.Add(r.cfg.Watchdog/2)):
 		// Should the two ends ever disagree about credit, this sets it right again.
 		t.nudged = true
-		r.do(SendCredit{s.peer.id, s.governance, t.id, r.cfg.Window})
-		t.credit += r.cfg.Window
+		if m := r.roomOf(s.governance); m.fits() {
+			n := min(r.cfg.Window, m.free())
+			r.do(SendCredit{s.peer.id, s.governance, t.id, n})
+			m.promise(t, n)
+		}
 	}
 	if !t.nudged {
 		dead = earlier(dead, since.Add(r.cfg.Watchdog/2))

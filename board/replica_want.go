@@ -165,6 +165,8 @@ func (r *Replica) plan(l *replLog) {
 		case o == nil:
 		case o.stream == nil:
 			blocked = true
+		case !r.roomOf(l.board.governance).fits():
+			r.roomOf(l.board.governance).refused, blocked = true, true
 		default:
 			r.start(l, o)
 		}

@@ -13,18 +13,21 @@ import "time"
 type ReplicaConfig struct {
 	Self NodeID // this node
 
-	Window       int           // bytes of answers that one transfer may have in flight or not yet ingested; 1 MiB
-	PerPeer      int           // transfers that one stream to a peer carries at a time; 8
-	Watchdog     time.Duration // a transfer without progress for so long goes to another peer; 10 s
-	Exchange     time.Duration // with one random member node digests are compared about so often; 30 s
-	VectorEvery  time.Duration // changes of vectors go to a peer at most so often; 200 ms
-	GapGrace     time.Duration // what gossip may still bring is not asked for so long; 300 ms
-	PendingEvery time.Duration // what waits for governance is tried again so often; 5 s
-	NewestFirst  uint64        // a log of which nothing is held and whose last seq is greater is fetched newest first; 20,000
-	HoldRecords  int           // records held of one peer until a gap or a right is filled in; 1,024
-	HoldBytes    int           // bytes held of one team's records, all peers together; 64 MiB
-	BanFor       time.Duration // how long a peer that sent rubbish is left; 10 min
-	ReRecordWait time.Duration // orphaned entries wait between one and two times so long; 5 s
+	Window             int           // bytes of answers that one transfer may have in flight or not yet ingested; 1 MiB
+	PerPeer            int           // transfers that one stream to a peer carries at a time; 8
+	Watchdog           time.Duration // a transfer without progress for so long goes to another peer; 10 s
+	Exchange           time.Duration // with one random member node digests are compared about so often; 30 s
+	VectorEvery        time.Duration // changes of vectors go to a peer at most so often; 200 ms
+	GapGrace           time.Duration // what gossip may still bring is not asked for so long; 300 ms
+	PendingEvery       time.Duration // what waits for governance is tried again so often; 5 s
+	NewestFirst        uint64        // a log of which nothing is held and whose last seq is greater is fetched newest first; 20,000
+	HoldRecords        int           // records held of one peer until a gap or a right is filled in; 1,024
+	HoldBytes          int           // bytes held of one team's pushed records, all peers together; 8 MiB
+	HoldTotal          int           // the same of all teams; 16 MiB
+	InFlight           int           // bytes of message boards' records that peers may still send or that are not stored yet; 12 MiB
+	GovernanceInFlight int           // the same of governance; 4 MiB
+	BanFor             time.Duration // how long a peer that sent rubbish is left; 10 min
+	ReRecordWait       time.Duration // orphaned entries wait between one and two times so long; 5 s
 }
 
 // Event is something that happened: one of the event types below.

@@ -241,7 +241,7 @@ func (s *transcript) chain(name string, board ID, e Epoch, length uint64, prev L
 		}
 		entry := NewEntry(Header{Team: s.team, Board: board, Device: DeviceID{1}, DevSeq: 1, ClientMsgID: body, HLC: HLCAt(s.now) + 1, Kind: KindPost}, []byte(body))
 		entry.Signature = make([]byte, 64)
-		r.Items = append(r.Items, Item{entry, 1, make([]byte, 64)})
+		r.Items = append(r.Items, Item{Entry: entry, Received: 1, HeadSig: make([]byte, 64)})
 	}
 	return r
 }

@@ -162,10 +162,11 @@ const tokenVersion = 1
 // Token is the vector as opaque text for clients: base64url of version 1, sha256(leaves)[:8] and the leaves in the
 // layout that Digest covers. It holds no right and no secret.
 func (v Vector) Token() string {
-	body := v.append(make([]byte, 0, len(v)*leafSize))
-	sum := tokenSum(body)
-	b := append([]byte{tokenVersion}, sum[:8]...)
-	return base64.RawURLEncoding.EncodeToString(append(b, body...))
+	b := append(make([]byte, 0, 9+len(v)*leafSize), tokenVersion, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = v.append(b)
+	sum := tokenSum(b[9:])
+	copy(b[1:], sum[:8])
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 func tokenSum(body []byte) [32]byte {

@@ -70,10 +70,7 @@ func (p *peering) heard(n board.NodeID) (connected bool, last time.Time) {
 	if t == nil {
 		return false, last
 	}
-	if t.link[0] != nil || t.link[1] != nil {
-		return true, p.m.o.Now()
-	}
-	return false, t.lastSeen
+	return t.link[0] != nil || t.link[1] != nil, p.lastSeen(id)
 }
 
 // remember keeps what the node at the end of a governance stream that is gone has said of governance. It is bounded by

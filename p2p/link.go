@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type link struct {
 	node       board.NodeID
 	governance bool
 	s          network.Stream
+	signs      *signs                     // of the peer's life
 	wake       chan struct{}              // capacity one: the writer has something to look at
 	ended      chan struct{}              // closed when the reader has returned
 	parting    []*weftv1.GovernanceObject // of a farewell that comes in several frames; the reader's
@@ -126,7 +128,7 @@ func (m *Mesh) open(ctx context.Context, p peer.ID, n board.NodeID, governance b
 
 func (m *Mesh) newLink(s network.Stream, n board.NodeID, governance bool) *link {
 	return &link{
-		m: m, peer: s.Conn().RemotePeer(), node: n, governance: governance, s: s,
+		m: m, peer: s.Conn().RemotePeer(), node: n, governance: governance, s: s, signs: m.peers.signsOf(s.Conn().RemotePeer()),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -137,7 +139,10 @@ func (k *link) run() {
 	defer close(k.ended)
 	defer k.reset()
 	r := newFrameReader(k.s, k.m.o.Limits.SyncFrame, k.m.o.Limits.Idle, k.m.o.Limits.MinRate)
-	r.moving = func() { k.m.hint(board.Moving{Peer: k.node, Governance: k.governance}) }
+	r.moving = func() {
+		k.signs.hear()
+		k.m.hint(board.Moving{Peer: k.node, Governance: k.governance})
+	}
 	if err := k.greet(r); err != nil {
 		k.failed(err)
 		return
@@ -289,6 +294,7 @@ func (k *link) put(f outFrame) error {
 		}
 		k.m.sent.add(k.node, f.team, len(f.b))
 	}
+	k.signs.sent()
 	if err := writeAll(k.s, f.b); err != nil {
 		return err
 	}
@@ -303,6 +309,7 @@ func (k *link) read(r *frameReader) error {
 		if err != nil {
 			return err
 		}
+		k.signs.hear()
 		k.m.stats.frames.WithLabelValues("in", kindOf(f)).Inc()
 		k.m.stats.bytes.WithLabelValues("in").Add(float64(r.bytes))
 		if err := k.take(f); err != nil {
@@ -384,6 +391,9 @@ func (k *link) takeAnswer(a *weftv1.Answer) error {
 		run, err := board.ParseRun(a.Run)
 		if err != nil {
 			return fmt.Errorf("%w: %v", errFrameBad, err)
+		}
+		if len(run.Items) > liveRun { // bulk: the store is busy with the runs before it meanwhile
+			run.CheckSignatures(runtime.Gosched)
 		}
 		ev.Run = run
 	}

@@ -161,6 +161,7 @@ func (l *loop) tell(ev board.Event) {
 	for _, e := range l.rep.Step(l.m.o.Now(), ev) {
 		l.carryOut(e)
 	}
+	l.m.stats.inFlight.Set(float64(l.rep.InFlight()))
 	if _, ok := ev.(board.PeerVector); ok {
 		l.m.subs.replicated.nudge()
 	}

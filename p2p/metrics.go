@@ -21,10 +21,12 @@ type metrics struct {
 	bytes    *prometheus.CounterVec // of sync frames, by direction
 	ingested *prometheus.CounterVec // runs and records handed to the store, by outcome
 	dials    *prometheus.CounterVec // by outcome
+	probes   *prometheus.CounterVec // by outcome
 	knocks   *prometheus.CounterVec // by outcome
 	bans     prometheus.Counter
 	panics   prometheus.Counter
 	links    prometheus.Gauge
+	inFlight prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -43,11 +45,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	s.bytes = vec("frame_bytes_total", "Bytes of frames on sync streams, by direction.", "direction")
 	s.ingested = vec("ingested_total", "Records handed to the store, by outcome.", "outcome")
 	s.dials = vec("dials_total", "Attempts to reach a peer, by outcome.", "outcome")
+	s.probes = vec("probes_total", "Connections asked for a sign of life, by outcome.", "outcome")
 	s.knocks = vec("knocks_total", "Knocks at the lobby, by outcome.", "outcome")
 	s.bans = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: "bans_total", Help: "Peers that were refused for a while."})
 	s.panics = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: "panics_total", Help: "Handlers of peers' messages that failed."})
 	s.links = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "streams", Help: "Open sync and governance streams."})
-	s.all = append(s.all, s.bans, s.panics, s.links)
+	s.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "in_flight_bytes", Help: "Records that peers may still send or that are here and not stored, in bytes."})
+	s.all = append(s.all, s.bans, s.panics, s.links, s.inFlight)
 	if reg != nil {
 		for _, c := range s.all {
 			if err := reg.Register(c); err != nil {

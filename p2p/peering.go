@@ -22,6 +22,11 @@ const (
 	firstRedial = 250 * time.Millisecond
 	maxRedial   = 30 * time.Second
 	dialTime    = 15 * time.Second
+	// A peer that was there a moment ago is sought eagerly: it may be back each second, and a handshake that waits for its
+	// packets to be sent again for the fourth time finds it later than a new one does.
+	eagerFor    = 2 * time.Minute
+	eagerRedial = 2 * time.Second
+	eagerDial   = 4 * time.Second
 	dialsAtOnce = 8
 )
 
@@ -31,6 +36,7 @@ type peering struct {
 	m     *Mesh
 	wake  chan struct{} // capacity one: something in mu has changed
 	links *nudges       // a stream has opened or closed
+	signs sync.Map      // peer.ID -> *signs
 
 	mu struct {
 		sync.Mutex
@@ -53,9 +59,9 @@ type target struct {
 	fails    int
 	next     time.Time // not dialled before
 	lastErr  string
-	lastSeen time.Time
-	link     [2]*link // open: boards, governance
-	greeting [2]*link // opened from here last
+	lost     time.Time // when its last connection that was of use ended
+	link     [2]*link  // open: boards, governance
+	greeting [2]*link  // opened from here last
 	openNext time.Time
 	opens    int // streams that failed in a row
 
@@ -181,11 +187,15 @@ func (p *peering) dial(ctx context.Context, t *target, rnd *rand.Rand) {
 		return
 	}
 	t.busy = true
-	t.next = time.Now().Add(backoff(t.fails, rnd))
+	wait, most := backoff(t.fails, rnd), dialTime
+	if !t.lost.IsZero() && time.Since(t.lost) < eagerFor {
+		wait, most = min(wait, jitter(rnd, eagerRedial)), min(eagerDial+8*p.m.host.Peerstore().LatencyEWMA(t.id), dialTime)
+	}
+	t.next = time.Now().Add(wait)
 	t.fails++
 	p.wg.Go(func() {
 		defer func() { <-p.slot }()
-		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		ctx, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		err := p.m.connect(ctx, peer.AddrInfo{ID: t.id})
 		p.mu.Lock()
@@ -271,7 +281,7 @@ func (p *peering) linked(k *link) {
 	if t != nil {
 		t.link[index(k.governance)] = k
 		t.worked, t.fails = true, 0
-		if t.lastSeen = p.m.o.Now(); t.link[0] != nil && t.link[1] != nil {
+		if t.link[0] != nil && t.link[1] != nil {
 			t.opens = 0
 		}
 		t.whys, t.nextWhy = 0, time.Time{}
@@ -288,7 +298,6 @@ func (p *peering) unlinked(k *link) {
 	p.mu.Lock()
 	if t := p.mu.targets[k.peer]; t != nil && t.link[index(k.governance)] == k {
 		t.link[index(k.governance)] = nil
-		t.lastSeen = p.m.o.Now()
 	}
 	p.mu.Unlock()
 	p.links.nudge()
@@ -300,10 +309,15 @@ func (p *peering) connected(_ network.Network, c network.Conn) {
 	p.m.gate.connected(c)
 	id := c.RemotePeer()
 	p.mu.Lock()
-	if t := p.mu.targets[id]; t != nil {
-		t.opens, t.openNext, t.lastSeen = 0, time.Time{}, p.m.o.Now()
+	t := p.mu.targets[id]
+	if t != nil {
+		t.opens, t.openNext = 0, time.Time{}
 	}
 	p.mu.Unlock()
+	if t != nil {
+		p.signsOf(id).hear()
+		p.overtaken(c)
+	}
 	p.nudge()
 }
 
@@ -316,10 +330,9 @@ func (p *peering) disconnected(_ network.Network, c network.Conn) {
 		if t := p.mu.targets[id]; t != nil {
 			// At once after a connection that was of use; one that was closed as soon as it was there counts as a failure.
 			if t.worked {
-				t.fails, t.next = 0, time.Time{}
+				t.fails, t.next, t.lost = 0, time.Time{}, time.Now()
 			}
 			t.worked = false
-			t.lastSeen = p.m.o.Now()
 		}
 		p.mu.Unlock()
 	}
@@ -336,13 +349,14 @@ func (p *peering) alive(id peer.ID) {
 	p.nudge()
 }
 
-// networkChanged makes every dial due, and tells teammates the new addresses.
+// networkChanged makes every dial due, looks which connections are still good, and tells teammates the new addresses.
 func (p *peering) networkChanged() {
 	p.mu.Lock()
 	for _, t := range p.mu.targets {
 		t.fails, t.next = 0, time.Time{}
 	}
 	p.mu.Unlock()
+	p.askAll()
 	p.m.step(recordsChanged{})
 }
 
@@ -383,6 +397,7 @@ func (p *peering) changed() {
 		}
 		if t.passive = former[id] && !t.static; !isNode[id] && !former[id] && !t.static && !t.trusted(p.m.who) {
 			delete(p.mu.targets, id)
+			p.signs.Delete(id)
 		}
 	}
 	clear(p.mu.shares)

@@ -20,10 +20,9 @@ func (p *peering) ofTeam(t board.TeamID) (linked int, last time.Time) {
 		}
 		if x.link[0] != nil {
 			linked++
-			last = p.m.o.Now()
 		}
-		if x.lastSeen.After(last) {
-			last = x.lastSeen
+		if at := p.lastSeen(x.id); at.After(last) {
+			last = at
 		}
 	}
 	return linked, last
@@ -51,7 +50,7 @@ func (p *peering) list() []PeerInfo {
 	v := p.m.who.view.Load()
 	for _, t := range p.mu.targets {
 		out = append(out, PeerInfo{
-			ID: t.id, Static: t.static, LastSeen: t.lastSeen, LastError: t.lastErr, NextDial: t.next,
+			ID: t.id, Static: t.static, LastSeen: p.lastSeen(t.id), LastError: t.lastErr, NextDial: t.next,
 			Synced: t.link[0] != nil && t.link[1] != nil, Teams: slices.Clone(v.shared[t.node]),
 		})
 	}
@@ -59,7 +58,10 @@ func (p *peering) list() []PeerInfo {
 	for i := range out {
 		p.m.connInfo(&out[i])
 		if out[i].Connected {
-			out[i].NextDial, out[i].LastError, out[i].LastSeen = time.Time{}, "", p.m.o.Now()
+			out[i].NextDial, out[i].LastError = time.Time{}, ""
+			if s := p.signsOf(out[i].ID); s.silentFor() > silentTime { // somebody wants to know
+				p.ask(out[i].ID, probeTime)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b PeerInfo) int {

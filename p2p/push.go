@@ -280,4 +280,7 @@ func (t *topic) publish(ctx context.Context, m *weftv1.TopicMessage) {
 		return
 	}
 	t.m.stats.pushes.WithLabelValues("sent").Inc()
+	if _, ok := m.Message.(*weftv1.TopicMessage_Push); ok { // a beat is answered only where it brings news
+		t.m.peers.pushedTo(t.team)
+	}
 }

@@ -180,6 +180,7 @@ func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
 		}
 		return errors.New("shares no team")
 	}
+	t.m.peers.signsOf(p).hear()
 	ids := 0
 	for _, h := range rpc.GetControl().GetIhave() {
 		ids += len(h.GetMessageIDs())

@@ -130,8 +130,10 @@ func trim(page *store.Page, q store.PageQuery) {
 
 func (s *service) wirePage(p place, page store.Page, q store.PageQuery, view weftv1.EntryView) *weftv1.HistoryResponse {
 	res := &weftv1.HistoryResponse{Entries: make([]*weftv1.Entry, len(page.Entries)), Damaged: uint32(page.Damaged)}
+	var ids texts
 	for i := range page.Entries {
-		res.Entries[i] = s.wireEntry(p.state, &page.Entries[i], view)
+		res.Entries[i] = &weftv1.Entry{}
+		s.fillEntry(res.Entries[i], &ids, p.state, &page.Entries[i], view)
 	}
 	n := len(page.Entries)
 	if page.Older && n > 0 {
@@ -166,9 +168,13 @@ func (s *boardService) ListBoards(_ context.Context, req *connect.Request[weftv1
 		return nil, err
 	}
 	res := &weftv1.ListBoardsResponse{}
+	var ids texts
 	for _, st := range states {
-		for _, b := range st.Boards() {
-			res.Boards = append(res.Boards, s.wireBoard(place{st, b.ID, b.Name}, req.Msg.WithLast))
+		boards := st.Boards()
+		wired := make([]wiredBoard, len(boards)) // at once: a login asks for a thousand
+		for i, b := range boards {
+			s.fillBoard(&wired[i], &ids, place{st, b.ID, b.Name}, req.Msg.WithLast)
+			res.Boards = append(res.Boards, &wired[i].board)
 		}
 	}
 	return connect.NewResponse(res), nil

@@ -154,3 +154,30 @@ func TestWatchPostTellsEachChangeAndEndsWhenAllHaveIt(t *testing.T) {
 		t.Errorf("the stream did not end when every node had it: %v", stream.Err())
 	}
 }
+
+// Both are shown, and each names the other one (trust §7).
+func TestTwoEntriesOfADeviceUnderOneNumberAreShownWithAMark(t *testing.T) {
+	r := rpctest.Start(t)
+	w := newWriter(t, r, r.Team(t, "crew"), r.Identity)
+	first := w.next("m1", "the truth", nil)
+	w.took(first)
+	one, two := w.next("m2", "I was at home", nil), w.next("m3", "I was away", nil)
+	for _, e := range []*board.Entry{first, one, two} {
+		if _, err := send(t, r, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := r.Client.Boards.History(t.Context(), connect.NewRequest(&weftv1.HistoryRequest{Team: "crew"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{first.ID.String(): "", one.ID.String(): two.ID.String(), two.ID.String(): one.ID.String()}
+	if len(page.Msg.Entries) != 3 {
+		t.Fatalf("%d entries are shown", len(page.Msg.Entries))
+	}
+	for _, e := range page.Msg.Entries {
+		if e.Twin != want[e.EntryId] {
+			t.Errorf("%q: twin %q, want %q", e.Text, e.Twin, want[e.EntryId])
+		}
+	}
+}

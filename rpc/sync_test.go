@@ -3,9 +3,6 @@ package rpc_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -404,66 +401,6 @@ func TestBadSyncRequestsAreRefused(t *testing.T) {
 }
 
 // stall opens a Sync stream by plain HTTP and never reads its body.
-func stall(t *testing.T, r *rpctest.Rig, cursor string) {
-	t.Helper()
-	body, err := proto.Marshal(&weftv1.SyncRequest{Cursor: cursor})
-	if err != nil {
-		t.Fatal(err)
-	}
-	frame := append([]byte{0, byte(len(body) >> 24), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, body...)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://weft/weft.v1.SyncService/Sync", strings.NewReader(string(frame)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/connect+proto")
-	res, err := r.HTTP().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { res.Body.Close() })
-	if res.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(res.Body)
-		t.Fatalf("%s: %s", res.Status, b)
-	}
-}
-
-func TestReadersThatStopReadingCostNothingAndDelayNobody(t *testing.T) {
-	r, _ := chatter(t, 0)
-	w := watch(t, r, &weftv1.SyncRequest{})
-	w.untilLive()
-	for range 20 {
-		stall(t, r, w.cursor)
-	}
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapInuse
-	}
-	const each, rounds = 200, 50 // 40 MB in all, to each of the stalled, if it were queued: 800 MB
-	words := strings.Repeat("x", 4000)
-	var before uint64
-	for round := range rounds {
-		m := &weftv1.PostRequest{Team: "crew"}
-		for range each {
-			m.Posts = append(m.Posts, &weftv1.NewPost{Text: words})
-		}
-		if _, err := post(t, r, m); err != nil {
-			t.Fatal(err)
-		}
-		if got := w.texts(each); len(got) != each {
-			t.Fatalf("the reader got %d", len(got))
-		}
-		if round == 4 {
-			before = heap()
-		}
-	}
-	// What the database has in the works (tables being compacted) comes and goes with up to about 100 MB.
-	if after := heap(); after > before+200<<20 {
-		t.Errorf("the heap grew from %d to %d MB", before>>20, after>>20)
-	}
-}
-
 func TestStreamsEndWhenTheNodeStops(t *testing.T) {
 	r, _ := chatter(t, 1)
 	w := watch(t, r, &weftv1.SyncRequest{})

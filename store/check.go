@@ -180,6 +180,9 @@ func (s *Store) Compact(ctx context.Context) error {
 	if s.db == nil {
 		return ErrClosed
 	}
+	s.compactors.mu.Lock()
+	defer s.compactors.mu.Unlock()
+	s.compactorsRun() // since Flatten starts them when it is done
 	if err := s.db.Flatten(2); err != nil {
 		return fmt.Errorf("couldn't compact: %w", err)
 	}

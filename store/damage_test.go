@@ -20,11 +20,13 @@ func damagedStore(t *testing.T) (f, peer *fixture, want []string) {
 	f = newTeamNode(t, 1, nil)
 	peer = f.join(2)
 	f.fill(2500)
+	f.large(6)
 	if err := f.s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	f.reopen() // moves what is in memory into a table
 	f.fill(1200)
+	f.large(6)
 	peer.pull(f)
 	if err := f.s.writeWitness(); err != nil { // as happens every few seconds
 		t.Fatal(err)
@@ -33,6 +35,18 @@ func damagedStore(t *testing.T) (f, peer *fixture, want []string) {
 	f.dir = copyFolder(t, live) // as after a crash
 	f.close()
 	return f, peer, peer.texts()
+}
+
+// large appends posts that stand in the value log.
+func (f *fixture) large(n int) {
+	f.t.Helper()
+	for i := range n {
+		f.n++
+		body := strings.Repeat(fmt.Sprintf("large %d of %d ", i, f.n), 2000+300*(i%6))
+		if _, err := f.s.Append(context.Background(), []Draft{f.draft(body, fmt.Sprint("large ", f.n))}); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 }
 
 // TestDamagedFilesNeverGiveWrongData flips bits in, and cuts, a file of every kind, then opens the store. Either Open says

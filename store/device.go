@@ -20,6 +20,7 @@ type deviceKey struct {
 type device struct {
 	latest board.HLC // the greatest stamp of its shown entries
 	heads  []devHead // by use, the latest last; at most maxDevHeads
+	spans  []devSpan // see lookForTwin; on disk are those that do not end with a head
 }
 
 // devHead is the end of one chain of a device's entries.
@@ -36,7 +37,7 @@ const (
 	devHeadBytes = 56
 )
 
-// append: latest 8, then of each head epoch 8, seq 8, id 32, hlc 8.
+// append: latest 8, then of each head epoch 8, seq 8, id 32, hlc 8, then spans (appendSpans).
 func (d *device) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(d.latest))
 	for _, h := range d.heads {
@@ -45,15 +46,16 @@ func (d *device) append(b []byte) []byte {
 		b = append(b, h.id[:]...)
 		b = binary.BigEndian.AppendUint64(b, uint64(h.hlc))
 	}
-	return b
+	return d.appendSpans(b)
 }
 
 func parseDevice(c []byte) (*device, error) {
-	if len(c) < 8 || (len(c)-8)%devHeadBytes != 0 {
+	spans, c, err := cutSpans(c)
+	if err != nil || len(c) < 8 || (len(c)-8)%devHeadBytes != 0 {
 		return nil, errDecode
 	}
 	u := binary.BigEndian.Uint64
-	d := &device{latest: board.HLC(u(c))}
+	d := &device{latest: board.HLC(u(c)), spans: spans}
 	for c = c[8:]; len(c) > 0; c = c[devHeadBytes:] {
 		h := devHead{epoch: u(c), seq: u(c[8:]), hlc: board.HLC(u(c[48:]))}
 		copy(h.id[:], c[16:])

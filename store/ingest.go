@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -208,6 +209,10 @@ func (in *ingest) verifySignatures(entries, heads []int) error {
 		}
 		in.headsFit[heads[k]] = true
 	}
+	entries = slices.DeleteFunc(entries, func(i int) bool {
+		in.verified[i] = in.r.Items[i].Checked()
+		return in.verified[i]
+	})
 	var bad atomic.Int64
 	bad.Store(-1)
 	var next atomic.Int64

@@ -47,7 +47,7 @@ var linModel = porcupine.Model{
 			return st.posted[in.id] == out.found, st
 		case "mark":
 			st.marked = st.n
-			return true, st // its answer is counted a little later, when others may have posted
+			return out.unread == 0, st
 		case "unread":
 			return st.n-st.marked == out.unread, st
 		}

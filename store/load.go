@@ -21,6 +21,7 @@ func (s *Store) load() (short string, err error) {
 		if fresh, err = s.checkFormat(txn); err != nil || fresh {
 			return err
 		}
+		s.loadTwins(txn)
 		ld := loader{s: s, m: m, txn: txn, boards: map[board.ID][]*logState{}}
 		return ld.load()
 	})
@@ -75,6 +76,7 @@ type loader struct {
 	s       *Store
 	m       *memory
 	txn     *badger.Txn
+	records *badger.Txn              // where the records are; nil: txn
 	boards  map[board.ID][]*logState // logs whose board is not made yet
 	signers []foundSigner
 	forks   []*board.Fork
@@ -321,7 +323,11 @@ func (ld *loader) attach() error {
 // check reads a stretch's last record: it must be there, and its node's clock is never behind its own records.
 func (ld *loader) check(l *logState) error {
 	own := l.origin.Node == ld.s.nodeID
-	if r, err := loadRecord(ld.txn, pos{l.num, l.st.Hi}); errors.Is(err, errDecode) {
+	txn := ld.txn
+	if ld.records != nil {
+		txn = ld.records
+	}
+	if r, err := loadRecord(txn, pos{l.num, l.st.Hi}); errors.Is(err, errDecode) {
 		ld.s.damaged(l, l.st.Hi)
 		l.damaged = addRow(l.damaged, rows{l.st.Hi, l.st.Hi})
 	} else if err != nil {
@@ -338,7 +344,7 @@ func (ld *loader) check(l *logState) error {
 		l.intact.Hi = l.st.Lo - 1
 		return nil
 	}
-	h, _, err := chainHash(ld.txn, l, l.st, l.intact.Hi)
+	h, _, err := chainHash(txn, l, l.st, l.intact.Hi)
 	if errors.Is(err, errDecode) {
 		l.intact.Hi = l.st.Lo - 1
 		return nil

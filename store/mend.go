@@ -94,20 +94,20 @@ func (s *Store) salvage(from, to string) error {
 	if errors.Is(err, ErrNewerFormat) {
 		return err
 	}
-	fresh, err := s.openBadger(to, 2)
+	fresh, err := s.openScratch(to)
 	if err != nil {
 		return err
 	}
 	s.setDB(fresh)
 	defer func() { s.db = nil }()
-	for _, table := range []byte{tOrigin, tStretch, tTeam, tMark, tSetting, tFork, tRecord} {
+	for _, table := range []byte{tOrigin, tStretch, tTeam, tMark, tSetting, tFork} {
 		if err := s.copyTable(old, fresh, table); err != nil {
 			closeQuietly(fresh)
 			return err
 		}
 	}
 	if err = s.makeStore(); err == nil {
-		err = s.reindex()
+		err = s.reindex(old)
 	}
 	if w := s.readWitness(); err == nil && len(w) > 32 { // the mended store is another one, but of the same teams
 		err = s.writeWitnessIn(to, 0, 0, w[32:])
@@ -156,11 +156,15 @@ func (s *Store) eachReadable(db *badger.DB, table byte, f func(k, v []byte) erro
 	return nil
 }
 
-// reindex makes everything anew that follows from the records.
-func (s *Store) reindex() error {
+// reindex takes over the records of the old database, one log after the other, and makes everything anew that follows
+// from them.
+func (s *Store) reindex(old *badger.DB) error {
 	m := newMemory()
+	from := &recordReader{s: s, txn: old.NewTransactionAt(old.MaxVersion(), false)}
+	defer from.txn.Discard()
+	defer from.close()
 	err := s.view(func(_ *memory, txn *badger.Txn) error {
-		ld := loader{s: s, m: m, txn: txn, boards: map[board.ID][]*logState{}}
+		ld := loader{s: s, m: m, txn: txn, records: from.txn, boards: map[board.ID][]*logState{}}
 		return ld.load()
 	})
 	if err != nil {
@@ -181,7 +185,7 @@ func (s *Store) reindex() error {
 		if l == nil {
 			continue
 		}
-		if err := s.reindexLog(l); err != nil {
+		if err := s.reindexLog(l, from); err != nil {
 			return err
 		}
 	}
@@ -224,8 +228,8 @@ func (s *Store) commitQuiet(g *group) error {
 	return s.commitAt(g.txn, g.apply)
 }
 
-// reindexLog follows one log in commits of some records each.
-func (s *Store) reindexLog(l *logState) error {
+// reindexLog follows one log in commits of some records each: no more than those are in memory.
+func (s *Store) reindexLog(l *logState, from *recordReader) error {
 	for seq := l.st.Lo; seq <= l.st.Hi; {
 		g := s.beginQuiet()
 		d := g.delta(l)
@@ -233,7 +237,7 @@ func (s *Store) reindexLog(l *logState) error {
 			if inRows(d.damaged, seq) {
 				continue
 			}
-			r, err := g.load(pos{l.num, seq})
+			r, err := from.read(pos{l.num, seq})
 			if errors.Is(err, errDecode) {
 				d.damaged, d.mended = addRow(d.damaged, rows{seq, seq}), true
 				continue
@@ -255,6 +259,9 @@ func (s *Store) reindexLog(l *logState) error {
 			}
 		}
 		if err := s.commitQuiet(g); err != nil {
+			return err
+		}
+		if err := s.fault("mended a part"); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -78,4 +79,46 @@ func TestTheNewestTwoDamagedStoresAreKept(t *testing.T) {
 			t.Errorf("%s is of round %q, not %q: %v", suffix, got, want, err)
 		}
 	}
+}
+
+// TestMendingHoldsLittleInMemory mends 50 MB, a third of them in large entries, and looks now and then at what is in use.
+func TestMendingHoldsLittleInMemory(t *testing.T) {
+	var watching bool
+	var parts int
+	var most uint64
+	f := newTeamNode(t, 1, func(o *Options) {
+		o.fault = func(point string) error {
+			if parts++; watching && point == "mended a part" && parts%20 == 0 {
+				most = max(most, heapInUse())
+			}
+			return nil
+		}
+	})
+	f.fill(60_000)
+	for range 10 {
+		f.large(30)
+	}
+	f.close()
+	if err := os.Truncate(filepath.Join(f.dir, "MANIFEST"), 6); err != nil {
+		t.Fatal(err)
+	}
+	before := heapInUse()
+	watching = true
+	f.open()
+	watching = false
+	// Two databases with their caches and memtables, tables being built, and one commit.
+	if most > before+128<<20 {
+		t.Errorf("%d MB are in use while the store is being mended, %d MB before", most>>20, before>>20)
+	}
+	t.Logf("%d MB in use at most, %d MB before, %d parts", most>>20, before>>20, parts)
+	if n := f.s.Status().Records; n < 60_300 {
+		t.Errorf("%d records are there", n)
+	}
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -18,6 +18,7 @@ type metrics struct {
 	voids, pending, future prometheus.Counter
 	hidden, revived        prometheus.Counter
 	duplicates, forks      prometheus.Counter
+	twins                  prometheus.Counter
 	badSignature, quota    prometheus.Counter
 	free                   prometheus.Gauge
 }
@@ -42,6 +43,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.future = counter("future_total", "Entries stored whose stamp was ahead of this node's clock.")
 	m.duplicates = counter("duplicates_total", "Records ingested that were held already.")
 	m.forks = counter("forks_total", "Runs that contradict what is held under the same number.")
+	m.twins = counter("twins_total", "Entries of a device that came under the number of another one.")
 	m.badSignature = counter("bad_signatures_total", "Entries or heads refused for their signature.")
 	m.quota = counter("quota_refused_total", "Posts refused because their author posts too fast.")
 	m.free = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "store", Name: "free_bytes", Help: "Free space on the store's disk."})

@@ -23,6 +23,11 @@ const compression = options.Snappy
 // format is the version of the layout on disk. 1 had its tables compressed with zstd.
 const format = 2
 
+// maxInTable is how large a value may be to stand in a table; larger ones stand in Badger's value log. For a value
+// larger than a block its builder of tables takes four times the value's size and keeps the memory: a catch-up of bodies of
+// 60 KB took 500 MB a node, and 30 MB since. Also, compactions needn't copy what is large.
+const maxInTable = 16 << 10
+
 // openFirst opens the database for the first time and reads everything that is kept in memory.
 func (s *Store) openFirst() error {
 	dir := s.opts.Dir
@@ -118,18 +123,25 @@ func writableFolder(dir string) error {
 }
 
 // openBadger opens the database with the settings that measured well for small memory and safe commits.
-func (s *Store) openBadger(dir string, compactors int) (db *badger.DB, err error) {
+func (s *Store) openBadger(dir string, compactors int) (*badger.DB, error) {
+	return s.openDatabase(dir, compactors, true)
+}
+
+// openScratch opens a database that is of no use before it is closed: then all of it is synced.
+func (s *Store) openScratch(dir string) (*badger.DB, error) { return s.openDatabase(dir, 2, false) }
+
+func (s *Store) openDatabase(dir string, compactors int, sync bool) (db *badger.DB, err error) {
 	defer func() { // Badger panics on some damaged files
 		if r := recover(); r != nil {
 			db, err = nil, fmt.Errorf("couldn't open the database in %s: its files are damaged (%v): restore the folder from a backup, or move it away: what teammates hold comes back", s.opts.Dir, r)
 		}
 	}()
 	o := badger.DefaultOptions(dir)
-	o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = true, false, false
+	o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = sync, false, false
 	o.MemTableSize, o.NumMemtables = s.opts.MemTable, 2
 	o.BlockCacheSize, o.IndexCacheSize = 16<<20, 16<<20
 	o.BaseTableSize, o.BaseLevelSize = 2<<20, 16<<20
-	o.ValueThreshold, o.ValueLogFileSize = 1<<20, 64<<20
+	o.ValueThreshold, o.ValueLogFileSize = maxInTable, 32<<20
 	o.NumCompactors, o.NumLevelZeroTables, o.NumLevelZeroTablesStall = compactors, 5, 15
 	if compactors == 0 { // only to be read: nothing may wait for a compaction
 		o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1<<20, 1<<21
@@ -255,6 +267,7 @@ func (s *Store) lostSince(before *memory) (lost []Committed) {
 // setDB begins to use a database; the caller holds dbMu, or is alone.
 func (s *Store) setDB(db *badger.DB) {
 	s.db = db
+	s.compactors.anew()
 	s.snaps.mu.Lock()
 	s.snaps.ts, s.snaps.active = db.MaxVersion(), map[uint64]int{}
 	s.snaps.mu.Unlock()

@@ -22,6 +22,9 @@ func (g *group) record(d *logDelta, seq uint64, in incoming) error {
 	l, e := d.log, in.entry
 	p := pos{l.num, seq}
 	g.records++
+	if err := g.lookForTwin(l.board, e); err != nil {
+		return err
+	}
 	order, err := g.checkOrder(l.board, e)
 	if err != nil {
 		return err

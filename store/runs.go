@@ -20,22 +20,7 @@ func eachRecord(txn *badger.Txn, l logNum, first, last uint64, f func(seq uint64
 	defer it.Close()
 	seq := first
 	for it.Seek(recordKey(pos{l, first})); seq <= last; it.Next() {
-		if !it.Valid() {
-			return seq, fmt.Errorf("records end at %d: %w", seq, errDecode)
-		}
-		k := it.Item().Key()
-		if len(k) != 13 || binary.BigEndian.Uint64(k[5:]) != seq {
-			return seq, fmt.Errorf("record %d is missing: %w", seq, errDecode)
-		}
-		v, err := it.Item().ValueCopy(nil)
-		if err != nil {
-			return seq, fmt.Errorf("couldn't read record %d: %w: %w", seq, err, errDecode)
-		}
-		c, err := unseal(k, v)
-		if err != nil {
-			return seq, err
-		}
-		r, err := parseStored(c)
+		r, err := recordAt(it, seq)
 		if err != nil {
 			return seq, err
 		}
@@ -45,6 +30,44 @@ func eachRecord(txn *badger.Txn, l logNum, first, last uint64, f func(seq uint64
 		seq++
 	}
 	return 0, nil
+}
+
+// eachRecordBack is eachRecord downwards, from last to first.
+func eachRecordBack(txn *badger.Txn, l logNum, last, first uint64, f func(seq uint64, r stored) (more bool)) (bad uint64, err error) {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: logKey(tRecord, l), Reverse: true})
+	defer it.Close()
+	seq := last
+	for it.Seek(recordKey(pos{l, last})); seq >= first; it.Next() {
+		r, err := recordAt(it, seq)
+		if err != nil {
+			return seq, err
+		}
+		if !f(seq, r) {
+			return 0, nil
+		}
+		seq--
+	}
+	return 0, nil
+}
+
+// recordAt reads the record at which an iterator stands and which must be that of seq.
+func recordAt(it *badger.Iterator, seq uint64) (r stored, err error) {
+	if !it.Valid() {
+		return r, fmt.Errorf("records end before %d: %w", seq, errDecode)
+	}
+	k := it.Item().Key()
+	if len(k) != 13 || binary.BigEndian.Uint64(k[5:]) != seq {
+		return r, fmt.Errorf("record %d is missing: %w", seq, errDecode)
+	}
+	v, err := it.Item().ValueCopy(nil)
+	if err != nil {
+		return r, fmt.Errorf("couldn't read record %d: %w: %w", seq, err, errDecode)
+	}
+	c, err := unseal(k, v)
+	if err != nil {
+		return r, err
+	}
+	return parseStored(c)
 }
 
 // findLog finds what is held of an origin.
@@ -160,24 +183,23 @@ func (s *Store) RunBack(ctx context.Context, b board.ID, o board.Origin, last ui
 	r := &board.Run{Board: b, Origin: o}
 	err = s.view(func(m *memory, txn *badger.Txn) error {
 		head, headSig := l.head()
-		size, seq := 0, last
-		for ; seq >= st.Lo && len(r.Items) < board.MaxRunItems; seq-- {
-			rec, err := loadRecord(txn, pos{l.num, seq})
-			if err != nil {
-				if err = s.damagedRun(l, seq, err); len(r.Items) == 0 {
-					return err
-				}
-				break
-			}
+		size := 0
+		bad, err := eachRecordBack(txn, l.num, last, st.Lo, func(seq uint64, rec stored) bool {
 			size += len(rec.entry.Raw) + len(rec.entry.Body) + 88
 			if len(r.Items) > 0 && size > maxBytes {
-				break
+				return false
 			}
 			it := board.Item{Entry: rec.entry, Received: rec.received, HeadSig: rec.headSig}
 			if seq == head {
 				it.HeadSig = headSig
 			}
 			r.Items = append(r.Items, it)
+			return len(r.Items) < board.MaxRunItems
+		})
+		if err != nil {
+			if err = s.damagedRun(l, bad, err); len(r.Items) == 0 {
+				return err
+			}
 		}
 		slices.Reverse(r.Items)
 		r.First = last - uint64(len(r.Items)) + 1

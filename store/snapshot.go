@@ -66,6 +66,7 @@ const discardEvery = 64
 
 // commitAt commits a transaction at the next timestamp and lets readers see it with what apply changes.
 func (s *Store) commitAt(txn *badger.Txn, apply func()) error {
+	s.wakeCompactors()
 	ts := s.snaps.last() + 1
 	if err := txn.CommitAt(ts, nil); err != nil {
 		return err

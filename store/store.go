@@ -18,7 +18,7 @@ import (
 // Store is a node's store. Safe for concurrent use.
 //
 // Order of locks: chain.mu, closing, flips, dbMu, snapshots.mu, memory.mu, boardState.mu; claimsMu, clockMu, subsMu, hookMu, damageMu and
-// forksMu are leaves. The committer holds none of them while it waits.
+// proofs.mu, twins.mu are leaves. The committer holds none of them while it waits.
 type Store struct {
 	opts    Options
 	nodeID  board.NodeID
@@ -49,6 +49,7 @@ type Store struct {
 	mending    atomic.Bool // the database is being made anew
 	free       atomic.Uint64
 	written    atomic.Uint64 // bytes committed since Open
+	compactors compactors
 	groups     atomic.Uint64 // commits since Open
 	opened     time.Time
 	posted     atomic.Int64 // when a local user posted last, in ns since opened
@@ -84,6 +85,7 @@ type Store struct {
 
 	forksMu sync.Mutex
 	forks   []*board.Fork
+	twins   twins
 
 	again struct {
 		mu sync.Mutex
@@ -119,7 +121,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	go s.commitLoop()
 	s.wg.Go(s.watchDisk)
 	s.wg.Go(s.watchDamage)
-	s.wg.Go(s.watchWitness)
+	s.wg.Go(s.housekeep)
 	s.wg.Go(func() { s.scrubRest(s.unscrubbed) })
 	return s, nil
 }

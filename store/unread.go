@@ -193,6 +193,9 @@ type markTask struct {
 	v     board.Vector
 	all   bool // instead of v: what the board holds when this is carried out
 	done  chan error
+
+	unread  uint64 // after the mark, before what is written together with it
+	counted bool
 }
 
 func (t *markTask) prepare(g *group) error {
@@ -212,6 +215,9 @@ func (t *markTask) prepare(g *group) error {
 		v = b.holding.Vector()
 	}
 	merged := board.MergeMax(&b.full, now, v)
+	if t.counted = b.multi() == 0; t.counted { // else it needs the disk: Unread counts later
+		t.unread = b.countUnread(t.user, merged)
+	}
 	b.mu.Unlock()
 	if merged.Equal(now) {
 		return nil
@@ -227,7 +233,8 @@ func (t *markTask) prepare(g *group) error {
 
 func (t *markTask) finish(err error) { t.done <- err }
 
-// MergeMark merges a vector into the user's mark of a board and returns what is unread then. A mark never goes back; it
+// MergeMark merges a vector into the user's mark of a board and returns what is unread then: in the moment of the mark,
+// whatever is posted meanwhile (but for boards of which some entries have several records: there a little later). A mark never goes back; it
 // may cover what is not held yet. Errors wrap board.ErrNotFound, ErrUnknownUser, ErrClosed or ErrOutcomeUnknown.
 func (s *Store) MergeMark(ctx context.Context, u board.UserID, b board.ID, v board.Vector) (uint64, error) {
 	if len(v) > board.MaxVector {
@@ -243,6 +250,9 @@ func (s *Store) mark(ctx context.Context, t *markTask) (uint64, error) {
 	t.done = make(chan error, 1)
 	if err := s.do(ctx, t, t.done); err != nil {
 		return 0, err
+	}
+	if t.counted {
+		return t.unread, nil
 	}
 	return s.Unread(t.user, t.board)
 }

@@ -101,6 +101,9 @@ func (s *Store) indexUser(u board.UserID) error {
 }
 
 func (s *Store) writeUserIndex(u board.UserID, found map[*logState]*bitset) error {
+	s.compactors.mu.Lock()
+	s.compactorsRun()
+	s.compactors.mu.Unlock()
 	ts := s.snaps.last() + 1
 	wb := s.db.NewWriteBatchAt(ts)
 	defer wb.Cancel()

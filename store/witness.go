@@ -20,7 +20,8 @@ import (
 // the witness shows what is missing then, and of which teams governance has to be fetched again.
 const witnessName = "witness"
 
-const witnessEvery = 10 * time.Second
+// lookEvery is how often housekeep does what nobody waits for.
+const lookEvery = 10 * time.Second
 
 // writeWitness writes it anew, atomically.
 func (s *Store) writeWitness() error {
@@ -65,9 +66,9 @@ func (s *Store) writeWitnessIn(dir string, arrival, check uint64, teams []byte) 
 	return nil
 }
 
-// watchWitness keeps the witness young while something is written.
-func (s *Store) watchWitness() {
-	tick := time.NewTicker(witnessEvery)
+// housekeep keeps the witness young while something is written, and lets the compactors rest while they have nothing to do.
+func (s *Store) housekeep() {
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	last := uint64(0)
 	for {
@@ -82,6 +83,7 @@ func (s *Store) watchWitness() {
 				s.opts.Log.Warn("witness is old", "error", err)
 			}
 		}
+		s.restCompactors()
 	}
 }
 

@@ -3,6 +3,7 @@ package team
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -228,4 +229,25 @@ func FuzzParseKnock(f *testing.F) {
 			t.Fatal("someone else got in", a)
 		}
 	})
+}
+
+// TestAnInviteExpires at the millisecond that it names, not before; someone who is in already is not kept out by it.
+func TestAnInviteExpires(t *testing.T) {
+	c := newCrew(t)
+	home := nodeOf("home-of-ana")
+	inv := c.add(c.invite(Member, home, 2, uint64(noon.UnixMilli()), "link"))
+	k := c.knock(inv, "link", person(t, "ben"))
+	if _, err := c.ev.State().CheckKnock(k, home, noon.Add(-time.Millisecond)); err != nil {
+		t.Error("a millisecond before:", err)
+	}
+	for _, late := range []time.Duration{0, time.Millisecond, time.Hour} {
+		if _, err := c.ev.State().CheckKnock(k, home, noon.Add(late)); !errors.Is(err, ErrExpired) {
+			t.Errorf("%s after: %v", late, err)
+		}
+	}
+	c.add(c.must(NewPresent(c.id, person(t, "ben"))))
+	c.add(c.must(NewAdmit(keyOf("home-of-ana"), c.ev.State(), k, c.nonce())))
+	if a, err := c.ev.State().CheckKnock(k, home, noon.Add(time.Hour)); err != nil || !a.Already {
+		t.Errorf("someone who is in: %+v, %v", a, err)
+	}
 }

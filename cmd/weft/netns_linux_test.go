@@ -58,7 +58,7 @@ func twoMachines(t *testing.T) {
 	}
 	defer far.Close()
 	env := os.Environ()
-	a, err := launch(shortDir(t), env, "--name", "Ada", "--post-rate=-1", "--listen", "/ip4/10.77.0.1/udp/0/quic-v1", "--listen", "/ip4/10.77.0.1/tcp/0")
+	a, err := launch(shortDir(t), env, "--name", "Ada", "--post-rate=-1", "--mdns=false", "--listen", "/ip4/0.0.0.0/udp/0/quic-v1", "--listen", "/ip4/0.0.0.0/tcp/0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func twoMachines(t *testing.T) {
 	dirB := shortDir(t)
 	var b *process
 	err = inNamespace(int(far.Fd()), func() (err error) {
-		b, err = launch(dirB, env, "--name", "Ben", "--listen", "/ip4/10.77.0.2/udp/0/quic-v1", "--listen", "/ip4/10.77.0.2/tcp/0")
+		b, err = launch(dirB, env, "--name", "Ben", "--mdns=false", "--listen", "/ip4/10.77.0.2/udp/0/quic-v1", "--listen", "/ip4/10.77.0.2/tcp/0")
 		return err
 	})
 	if err != nil {
@@ -96,6 +96,30 @@ func twoMachines(t *testing.T) {
 	eventually(t, a, "Ben: and back", "read", "crew")
 	if peers := b.weft(t, "peers"); !strings.Contains(peers, "/ip4/10.77.0.1/") {
 		t.Errorf("the connection doesn't go over the cable:\n%s", peers)
+	}
+	moves(t, a, b)
+}
+
+// moves gives a another address. b's connection to the old one is dead then, and b, which has dialled it, would hear
+// nothing of that from its own side for half a minute.
+func moves(t *testing.T, a, b *process) {
+	t.Helper()
+	if err := address("near", "10.77.0.1", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := address("near", "10.77.0.9", true); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	b.weft(t, "post", "crew", "are you there?")
+	eventually(t, a, "Ben: are you there", "read", "crew", "--last", "1")
+	t.Logf("after a's move b's post was there within %s", time.Since(began).Round(time.Millisecond))
+	a.weft(t, "post", "crew", "here I am")
+	eventually(t, b, "Ada: here I am", "read", "crew", "--last", "1")
+	t.Logf("and a's answer within %s", time.Since(began).Round(time.Millisecond))
+	eventually(t, b, "/ip4/10.77.0.9/", "peers")
+	if !strings.Contains(b.log(), "a connection is dead") {
+		t.Errorf("b waited for its transport to give the connection up:\n%s", b.log())
 	}
 }
 
@@ -156,20 +180,13 @@ func inNamespace(ns int, f func() error) error {
 }
 
 // switchOn gives a link its address and turns it and the loopback link on.
-func switchOn(link, address string) error {
+func switchOn(link, at string) error {
+	if err := address(link, at, true); err != nil {
+		return err
+	}
 	index, err := linkIndex(link)
 	if err != nil {
 		return err
-	}
-	var ip [4]byte
-	if _, err := fmt.Sscanf(address, "%d.%d.%d.%d", &ip[0], &ip[1], &ip[2], &ip[3]); err != nil {
-		return err
-	}
-	addr := append([]byte{unix.AF_INET, 24, 0, 0}, u32(index)...)
-	addr = append(addr, attribute(unix.IFA_LOCAL, ip[:])...)
-	addr = append(addr, attribute(unix.IFA_ADDRESS, ip[:])...)
-	if err := netlink(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, addr); err != nil {
-		return fmt.Errorf("couldn't give %s its address: %w", link, err)
 	}
 	lo, err := linkIndex("lo")
 	if err != nil {
@@ -179,6 +196,29 @@ func switchOn(link, address string) error {
 		if err := netlink(unix.RTM_NEWLINK, 0, linkMessage(i, unix.IFF_UP)); err != nil {
 			return fmt.Errorf("couldn't turn a link on: %w", err)
 		}
+	}
+	return nil
+}
+
+// address gives a link an address, or takes it away.
+func address(link, at string, give bool) error {
+	index, err := linkIndex(link)
+	if err != nil {
+		return err
+	}
+	var ip [4]byte
+	if _, err := fmt.Sscanf(at, "%d.%d.%d.%d", &ip[0], &ip[1], &ip[2], &ip[3]); err != nil {
+		return err
+	}
+	m := append([]byte{unix.AF_INET, 24, 0, 0}, u32(index)...)
+	m = append(m, attribute(unix.IFA_LOCAL, ip[:])...)
+	m = append(m, attribute(unix.IFA_ADDRESS, ip[:])...)
+	kind, flags := uint16(unix.RTM_DELADDR), uint16(0)
+	if give {
+		kind, flags = unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL
+	}
+	if err := netlink(kind, flags, m); err != nil {
+		return fmt.Errorf("couldn't change the address of %s: %w", link, err)
 	}
 	return nil
 }

@@ -29,11 +29,12 @@ type entryOut struct {
 	Read        bool   `json:"read"`
 	Late        bool   `json:"late,omitempty"`
 	Void        string `json:"void,omitempty"` // with --void: why it doesn't count
+	Twin        string `json:"twin,omitempty"`
 }
 
 func entryOf(e *weftv1.Entry) entryOut {
 	return entryOut{EntryID: e.EntryId, Author: e.Author, AuthorName: e.AuthorName, HLC: e.Hlc, TimeMs: e.TimeMs, Kind: e.Kind, Text: e.Text,
-		BoardID: e.BoardId, ClientMsgID: e.ClientMsgId, ReplyTo: e.ReplyTo, Own: e.Own, Read: e.Read, Void: e.Void}
+		BoardID: e.BoardId, ClientMsgID: e.ClientMsgId, ReplyTo: e.ReplyTo, Own: e.Own, Read: e.Read, Void: e.Void, Twin: e.Twin}
 }
 
 // readFlags are the flags of weft read.
@@ -48,8 +49,9 @@ func (a *app) readCommand() *cobra.Command {
 		Use:   "read TEAM[/BOARD]",
 		Short: "Read a board, oldest first",
 		Long: `Prints the newest entries of a board, oldest first. With --follow it goes on with what arrives, over restarts of the
-daemon too; an entry that arrives late is marked as such, since its place is further up. With --mark everything up to
-what was printed counts as read.
+daemon too; an entry that arrives late is marked as such, since its place is further up. So is one of two that a device
+signed under one number: look at that device, it or a copy of it tells different things to different people. With --mark
+everything up to what was printed counts as read.
 
 With --json, hlc is a number above 2^53, which jq and JavaScript round. It isn't needed for sorting: the order of the
 lines is the order of the entries.`,
@@ -178,6 +180,9 @@ func (r *reader) showEntry(e entryOut) error {
 		}
 		if e.Void != "" {
 			tag += " [doesn't count: " + oneLine(e.Void) + "]"
+		}
+		if e.Twin != "" {
+			tag += " [one of two under one number]"
 		}
 		r.say("%s %s%s: %s", r.paint(dim, clock(e.TimeMs, now())), r.paint(bold, who), tag, indented(e.Text))
 	})

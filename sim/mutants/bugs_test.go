@@ -83,4 +83,188 @@ var bugs = []bug{
 
 		tests: "TestAnEntryThatWasOvertaken", packages: []string{"./store"},
 	},
+	{
+		name: "skip the fsync",
+		file: "store/open.go",
+		old:  "o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = sync, false, false",
+		new:  "o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = false, false, false",
+
+		tests: "TestAnAcknowledgedPostIsNotOnlyInTheKernelsMemory", packages: []string{"./store"},
+	},
+	{
+		name: "believe what a damaged disk says",
+		file: "store/values.go",
+		old:  "binary.BigEndian.Uint32(value[n:]) != checksum(key, value[:n])",
+		new:  "false",
+
+		tests: "TestAValueThatDoesNotFitItsChecksumIsDamaged", packages: []string{"./store"},
+	},
+	{
+		name: "open an epoch without sealing the one before",
+		file: "store/appendtask.go",
+		old:  "\t\tseal = board.Link{Epoch: newest, Seq: st.Hi, Hash: st.HiHash}\n",
+		new:  "\t\t_ = st\n",
+
+		tests: "TestARestartSealsTheEpochBefore", packages: []string{"./store"},
+	},
+	{
+		name: "go on after a commit of unknown outcome",
+		file: "store/commit.go",
+		old:  "\tlost, rerr := s.reopen()\n",
+		new:  "\tvar lost []Committed\n\tvar rerr error\n",
+
+		tests: "TestFailedCommit", packages: []string{"./store"},
+	},
+	{
+		name: "take records that do not link to what is held",
+		file: "board/replica_judge.go",
+		old:  "\tcase before != s.HiHash:\n\t\treturn nil, end, forked\n",
+		new:  "\tcase false && before != s.HiHash:\n\t\treturn nil, end, forked\n",
+
+		tests: "TestTranscripts|TestReplicationConverges", packages: []string{"./board"}, rapid: true,
+	},
+	{
+		name: "forget heads that were heard",
+		file: "board/replica_want.go",
+		old:  "\tr.heat(l, r.now.Add(r.cfg.GapGrace))\n",
+		new:  "",
+
+		tests: "TestTranscripts", packages: []string{"./board"},
+	},
+	{
+		name: "do not mind answers that nobody asked for",
+		file: "board/replica_transfer.go",
+		old:  "\tr.blame(s.peer.id, \"unsolicited\", 25)\n",
+		new:  "",
+
+		tests: "TestUnsolicitedAnswersAreNotStored|TestTranscripts", packages: []string{"./board"},
+	},
+	{
+		name: "let the clock be moved by the future",
+		file: "board/clock.go",
+		old:  "\tif Ahead(h, t) {\n\t\treturn false\n\t}\n",
+		new:  "",
+
+		tests: "TestClockOnlyGrowsAndIsNotMovedByTheFuture", packages: []string{"./board"},
+	},
+	{
+		name: "lose a seal's meaning: all records of a branch count",
+		file: "board/holding.go",
+		old:  "\treturn l.tree[i].sealed == 0 || seq <= l.tree[i].sealed\n",
+		new:  "\treturn i >= 0\n",
+
+		tests: "TestARecordBeyondAllSealsDoesNotCount|TestVectorNames|TestTranscripts", packages: []string{"./board"}, rapid: true,
+	},
+	{
+		name: "admit one more than the invite allows",
+		file: "team/ticket.go",
+		old:  "len(t.users) >= int(t.item.invite.Quota)",
+		new:  "len(t.users) > int(t.item.invite.Quota)",
+
+		tests: "TestTranscripts|TestStateIsAFunctionOfTheSet|TestPowerless", packages: []string{"./team"}, rapid: true,
+	},
+	{
+		name: "admit by an invite that has expired",
+		file: "team/knock.go",
+		old:  "case inv.ExpiresMs != 0 && now",
+		new:  "case false && now",
+
+		tests: "TestAnInviteExpires", packages: []string{"./team"},
+	},
+	{
+		name: "let people without power make boards and invites",
+		file: "team/judge.go",
+		old:  "\tif u.power == None {\n",
+		new:  "\tif false {\n",
+
+		tests: "TestPowerless|TestTranscripts", packages: []string{"./team"}, rapid: true,
+	},
+	{
+		name: "answer who is no node of the team",
+		file: "p2p/roster.go",
+		old:  "\treturn ok && st.IsNode(n)\n",
+		new:  "\treturn ok && st != nil\n",
+
+		tests: "TestAMemberOfAnotherTeamGetsNothingOfThisOne", packages: []string{"./p2p"},
+	},
+	{
+		name: "let a stranger open a stream",
+		file: "p2p/link.go",
+		old:  "if err != nil || !m.who.knows(n) {",
+		new:  "if err != nil {",
+
+		tests: "TestAStrangerGetsZeroBytes", packages: []string{"./p2p"},
+	},
+	{
+		name: "read a frame of any length",
+		file: "p2p/frame.go",
+		old:  "\tif n > uint64(f.max) {\n\t\treturn nil, errFrameTooLarge\n\t}\n",
+		new:  "",
+
+		tests: "TestGiantFrameIsRefusedBeforeItIsRead|TestBrokenFrames", packages: []string{"./p2p"},
+	},
+	{
+		name: "pass on beats that nobody signed",
+		file: "p2p/hear.go",
+		old:  "\tif !board.Verify(n, board.SignBeat, s.Object, s.Signature) {\n\t\treturn rejected{\"bad_signature\", true}\n\t}\n",
+		new:  "",
+
+		tests: "TestBadTopicMessages", packages: []string{"./p2p"},
+	},
+	{
+		name: "drop the nudge that there are own posts to push",
+		file: "p2p/push.go",
+		old:  "\tcase t.dirty <- struct{}{}:\n",
+		new:  "\tcase (chan struct{})(nil) <- struct{}{}:\n",
+
+		tests: "TestAPostIsPushedOnTheTopic", packages: []string{"./p2p"},
+	},
+	{
+		name: "answer a read before its vector is held",
+		file: "rpc/history.go",
+		old:  "err = s.Store.WaitVector(timed, b, v)",
+		new:  "err = s.Store.WaitVector(timed, b, v[:0])",
+
+		tests: "TestReadWithAtLeast", packages: []string{"./rpc"},
+	},
+	{
+		name: "count this node among the others that hold a post",
+		file: "rpc/replicated.go",
+		old:  "all = all && k >= want",
+		new:  "all = all && k+1 >= want",
+
+		tests: "TestWaitReplicated", packages: []string{"./rpc"},
+	},
+	{
+		name: "show again what the snapshot showed",
+		file: "rpc/sync.go",
+		old:  "c.snapped[ch.Shown.Entry.ID] && ch.Arrival",
+		new:  "false && ch.Arrival",
+
+		tests: "TestWhatComesDuringTheSnapshotIsShownOnce", packages: []string{"./rpc"},
+	},
+	{
+		name: "queue for readers that do not read",
+		file: "rpc/sync.go",
+		old:  "\t\t\tif err := stream.Send(batch); err != nil {\n",
+		new:  "\t\t\tgo stream.Send(batch)\n\t\t\tif err := ctx.Err(); err != nil {\n",
+
+		tests: "TestReadersThatStopReading", packages: []string{"./rpc"},
+	},
+	{
+		name: "send a retried post under another id",
+		file: "client/post.go",
+		old:  "\t\tanswer, err := c.Boards.Post(ctx, connect.NewRequest(req))\n",
+		new:  "\t\tfor _, p := range req.Posts {\n\t\t\tp.ClientMsgId = NewMsgID()\n\t\t}\n\t\tanswer, err := c.Boards.Post(ctx, connect.NewRequest(req))\n",
+
+		tests: "TestPostIsTriedAgainAndDoublesNothing", packages: []string{"./client"},
+	},
+	{
+		name: "promise peers more than there is room for",
+		file: "board/replica_room.go",
+		old:  "return m.limit - m.promised - m.here",
+		new:  "return m.limit",
+
+		tests: "TestBytesInFlightAreBounded", packages: []string{"./board"},
+	},
 }

@@ -5275,6 +5275,9 @@ type Entry struct {
 	Own         bool                   `protobuf:"varint,12,opt,name=own,proto3" json:"own,omitempty"`                       // by the node's user
 	Read        bool                   `protobuf:"varint,13,opt,name=read,proto3" json:"read,omitempty"`                     // covered by the user's mark
 	Void        string                 `protobuf:"bytes,14,opt,name=void,proto3" json:"void,omitempty"`                      // of History with include_void: why the entry does not count
+	// The device signed another entry under the same number: the id of that one, or "unknown". One of both may have been
+	// meant for other eyes; whoever wrote them should look at their devices.
+	Twin string `protobuf:"bytes,15,opt,name=twin,proto3" json:"twin,omitempty"`
 	// The signed form (ENTRY_VIEW_SIGNED); the fields above, but for entry_id and author_name, stay empty.
 	Header        []byte `protobuf:"bytes,20,opt,name=header,proto3" json:"header,omitempty"`
 	Signature     []byte `protobuf:"bytes,21,opt,name=signature,proto3" json:"signature,omitempty"`
@@ -5407,6 +5410,13 @@ func (x *Entry) GetRead() bool {
 func (x *Entry) GetVoid() string {
 	if x != nil {
 		return x.Void
+	}
+	return ""
+}
+
+func (x *Entry) GetTwin() string {
+	if x != nil {
+		return x.Twin
 	}
 	return ""
 }
@@ -7673,7 +7683,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x1b\n" +
 	"\twith_last\x18\x02 \x01(\bR\bwithLast\"<\n" +
 	"\x12ListBoardsResponse\x12&\n" +
-	"\x06boards\x18\x01 \x03(\v2\x0e.weft.v1.BoardR\x06boards\"\xa4\x03\n" +
+	"\x06boards\x18\x01 \x03(\v2\x0e.weft.v1.BoardR\x06boards\"\xb8\x03\n" +
 	"\x05Entry\x12\x19\n" +
 	"\bentry_id\x18\x01 \x01(\tR\aentryId\x12\x16\n" +
 	"\x06author\x18\x02 \x01(\tR\x06author\x12\x1f\n" +
@@ -7690,7 +7700,8 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\breply_to\x18\v \x01(\tR\areplyTo\x12\x10\n" +
 	"\x03own\x18\f \x01(\bR\x03own\x12\x12\n" +
 	"\x04read\x18\r \x01(\bR\x04read\x12\x12\n" +
-	"\x04void\x18\x0e \x01(\tR\x04void\x12\x16\n" +
+	"\x04void\x18\x0e \x01(\tR\x04void\x12\x12\n" +
+	"\x04twin\x18\x0f \x01(\tR\x04twin\x12\x16\n" +
 	"\x06header\x18\x14 \x01(\fR\x06header\x12\x1c\n" +
 	"\tsignature\x18\x15 \x01(\fR\tsignature\x12\x12\n" +
 	"\x04body\x18\x16 \x01(\fR\x04body\"p\n" +

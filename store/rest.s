@@ -1,0 +1,1 @@
+// Empty: it lets rest.go declare functions without bodies.
