@@ -100,15 +100,15 @@ func (e *evaluation) admit(o *operation) Verdict {
 	c := e.charters[board.Hash(o.Charter)]
 	switch {
 	case c == nil:
-		return pending("charter")
+		return e.missing(board.Hash(o.Charter), "charter")
 	case e.at(c.hash) < 0 && slices.Contains(e.st.Chain, c.hash):
 		return pending("upgrade")
 	case e.at(c.hash) < 0:
 		return void("charter not canonical")
 	case invite == nil:
-		return pending("invite")
+		return e.missing(board.Hash(a.Invite), "invite")
 	case invite.GetInvite() == nil:
-		return void("no invite")
+		return void("what it names is no invite")
 	case e.st.Objects[invite.hash].Status == Pending:
 		return pending("invite pending")
 	case e.st.Objects[invite.hash] != valid:

@@ -76,9 +76,9 @@ func (e *evaluation) cred(h *board.Header, i item, least team.Role) Verdict {
 		if !c.takes(h.Author) || at == 0 {
 			return void("cred charter gives nothing")
 		}
-	} else if v, here := e.st.Objects[h.Cred]; !here {
+	} else if !e.here[h.Cred] {
 		return pending("cred")
-	} else if v.Status == Pending && e.ops[h.Cred] != nil {
+	} else if e.st.Objects[h.Cred].Status == Pending && e.ops[h.Cred] != nil {
 		return pending("cred pending")
 	}
 	for _, g := range register {

@@ -53,6 +53,7 @@ type evaluation struct {
 	team     board.TeamID
 	people   map[board.UserID][]present
 	persons  map[string]*person
+	here     map[board.Hash]bool // all objects
 	acks     []ack
 	charters map[board.Hash]*charter
 	ops      map[board.Hash]*operation
@@ -72,7 +73,7 @@ type operation struct {
 
 // Evaluate says what these records mean for the team: all of trust.md. Any order, and duplicates, are the same.
 func Evaluate(id board.TeamID, records []*Held) *State {
-	e := &evaluation{logs: link(records), team: id, people: map[board.UserID][]present{}, persons: map[string]*person{},
+	e := &evaluation{logs: link(records), team: id, people: map[board.UserID][]present{}, persons: map[string]*person{}, here: map[board.Hash]bool{},
 		charters: map[board.Hash]*charter{}, ops: map[board.Hash]*operation{}, register: map[board.UserID][]grant{}, nodes: map[board.NodeID][]grant{}}
 	e.st = &State{Objects: map[board.Hash]Verdict{}, Users: map[board.UserID][]board.Hash{}, Devices: map[board.UserID][]board.DeviceID{}, Roles: map[board.UserID]team.Role{},
 		Used: map[board.Hash]int{}, Counting: map[board.Hash]bool{}, e: e}
@@ -124,7 +125,7 @@ func Evaluate(id board.TeamID, records []*Held) *State {
 // sortObjects files each held object by its kind.
 func (e *evaluation) sortObjects() {
 	seen := map[item]bool{}
-	for _, h := range sorted(e.held) {
+	for _, h := range sorted(e.given) {
 		o := h.Object
 		if o == nil {
 			continue
@@ -133,7 +134,7 @@ func (e *evaluation) sortObjects() {
 		if seen[i] {
 			continue
 		}
-		seen[i] = true
+		seen[i], e.here[i.hash] = true, true
 		switch {
 		case o.Charter != nil:
 			e.charters[o.Hash] = &charter{o.Charter, o.Hash}
@@ -196,7 +197,7 @@ func (e *evaluation) judgeCharters() {
 func (e *evaluation) judgeAck(a ack) Verdict {
 	c := e.charters[a.charter]
 	if c == nil {
-		return pending("charter")
+		return e.missing(a.charter, "charter")
 	}
 	p := e.charters[board.Hash(slices.Concat(c.Prev, make([]byte, 32))[:32])]
 	switch {
@@ -208,6 +209,14 @@ func (e *evaluation) judgeAck(a ack) Verdict {
 		return valid
 	}
 	return e.person(a.user).counts(e.logs, a.signer, a.item)
+}
+
+// missing is what is to be said of something that names h, which ought to be of some kind and isn't here as such.
+func (e *evaluation) missing(h board.Hash, kind string) Verdict {
+	if e.here[h] {
+		return void("what it names is no " + kind)
+	}
+	return pending(kind)
 }
 
 // better says whether v is more than w: of several signatures of one object the best decides.

@@ -45,7 +45,7 @@ func (e *evaluation) judge(o *operation, i item) Verdict {
 	}
 	c := e.charters[board.Hash(o.Charter)]
 	if c == nil {
-		return pending("charter")
+		return e.missing(board.Hash(o.Charter), "charter")
 	}
 	at := e.at(c.hash)
 	if at < 0 && slices.Contains(e.st.Chain, c.hash) {

@@ -57,8 +57,10 @@ func (h *Held) item() (item, bool) {
 	return item{hash: h.Entry.ID}, true
 }
 
-// logs are the records that hang on the beginning of their node's log by well-formed links. Others are not held yet.
+// logs are the records that hang on the beginning of their node's log by well-formed links. Others stand nowhere yet: what
+// they carry is here, and under no cut.
 type logs struct {
+	given map[board.Hash]*Held
 	held  map[board.Hash]*Held
 	items map[item][]*Held
 	seals map[board.Hash][]*Held // by the record that they seal
@@ -82,7 +84,7 @@ func link(all []*Held) *logs {
 	for _, h := range all {
 		given[h.Hash] = h
 	}
-	l := &logs{map[board.Hash]*Held{}, map[item][]*Held{}, map[board.Hash][]*Held{}, Met{}}
+	l := &logs{given, map[board.Hash]*Held{}, map[item][]*Held{}, map[board.Hash][]*Held{}, Met{}}
 	linked := map[board.Hash]bool{}
 	var hangs func(h *Held) bool
 	hangs = func(h *Held) bool {

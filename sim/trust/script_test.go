@@ -162,7 +162,8 @@ func (s *script) cut(otherwise string, of func(*replica) *weftv1.Cut) *weftv1.Cu
 // add records an object, unless it is kept.
 func (s *script) add(o *team.Object) {
 	if o == nil {
-		s.fail("this is no object")
+		fmt.Fprintf(s.out, "%s: no object\n", s.name)
+		return
 	}
 	if s.name != "" {
 		s.objects[s.name] = o
