@@ -215,6 +215,7 @@ type GetInfoResponse struct {
 	StorageFull     bool                   `protobuf:"varint,14,opt,name=storage_full,json=storageFull,proto3" json:"storage_full,omitempty"`
 	UptimeMs        uint64                 `protobuf:"varint,15,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
 	ApiFeatures     []string               `protobuf:"bytes,16,rep,name=api_features,json=apiFeatures,proto3" json:"api_features,omitempty"`
+	FetchingTeams   []string               `protobuf:"bytes,17,rep,name=fetching_teams,json=fetchingTeams,proto3" json:"fetching_teams,omitempty"` // ids of teams that this node is in and whose charter is not here (yet, or any more)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -357,6 +358,13 @@ func (x *GetInfoResponse) GetUptimeMs() uint64 {
 func (x *GetInfoResponse) GetApiFeatures() []string {
 	if x != nil {
 		return x.ApiFeatures
+	}
+	return nil
+}
+
+func (x *GetInfoResponse) GetFetchingTeams() []string {
+	if x != nil {
+		return x.FetchingTeams
 	}
 	return nil
 }
@@ -4507,7 +4515,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"server_hlc\x18\x04 \x01(\x04R\tserverHlc\x12\x16\n" +
 	"\x06cursor\x18\x05 \x01(\tR\x06cursor\x12-\n" +
 	"\aresults\x18\x06 \x03(\v2\x13.weft.v1.PostResultR\aresults\"\x10\n" +
-	"\x0eGetInfoRequest\"\xb6\x03\n" +
+	"\x0eGetInfoRequest\"\xdd\x03\n" +
 	"\x0fGetInfoResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x12\n" +
@@ -4525,7 +4533,8 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bstore_id\x18\r \x01(\tR\astoreId\x12!\n" +
 	"\fstorage_full\x18\x0e \x01(\bR\vstorageFull\x12\x1b\n" +
 	"\tuptime_ms\x18\x0f \x01(\x04R\buptimeMs\x12!\n" +
-	"\fapi_features\x18\x10 \x03(\tR\vapiFeatures\"\x12\n" +
+	"\fapi_features\x18\x10 \x03(\tR\vapiFeatures\x12%\n" +
+	"\x0efetching_teams\x18\x11 \x03(\tR\rfetchingTeams\"\x12\n" +
 	"\x10ListPeersRequest\"\xb5\x02\n" +
 	"\x04Peer\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1c\n" +
