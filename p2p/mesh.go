@@ -37,6 +37,7 @@ type Mesh struct {
 	peers  *peering
 	lobby  *lobby
 	clocks skews // of other nodes
+	sent   sentRanges
 
 	records *records // of peers' addresses
 
