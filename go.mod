@@ -6,7 +6,7 @@ require (
 	connectrpc.com/connect v1.21.1
 	connectrpc.com/grpchealth v1.4.0
 	connectrpc.com/grpcreflect v1.3.0
-	filippo.io/edwards25519 v1.0.0
+	filippo.io/edwards25519 v1.2.0
 	github.com/BurntSushi/toml v1.5.0
 	github.com/anishathalye/porcupine v1.0.3
 	github.com/cockroachdb/datadriven v1.0.2

@@ -79,13 +79,15 @@ func verify(items []batchItem, at int, bad []int) []int {
 	return verify(items[half:], at+half, bad)
 }
 
-// fitTogether checks the batch equation of ZIP 215, with the terms of one key A taken together:
+// fitTogether checks the batch equation of ZIP 215 (https://zips.z.cash/zip-0215), with the terms of one key A taken
+// together:
 //
 //	[8] ( Σ [z] R  +  Σ over keys [Σ z·k] A  −  [Σ z·s] B ) = 0
 //
 // where R and s are a signature's halves, k its challenge SHA-512(R ‖ A ‖ message) and z a factor of 128 bits that nobody
 // who made the signatures could choose: it is derived from a hash over all of them, so that the answer depends on
-// nothing else. Boards are written by few devices: most of a batch is usually one key's, and only R is left to decode
+// nothing else (as in Chalkias, Garillot, Kondi, Nikolaenko: Non-interactive half-aggregation of EdDSA and variants of
+// Schnorr signatures, 2021). Boards are written by few devices: most of a batch is usually one key's, and only R is left to decode
 // and to multiply for each signature, by half as many bits.
 func fitTogether(items []batchItem) bool {
 	challenges := make([][64]byte, len(items))

@@ -156,6 +156,30 @@ func TestChecksAheadMarkOnlyWhatFits(t *testing.T) {
 	}
 }
 
+// FuzzBatch compares a batch with single checks: of each 96 bytes 32 are a key and 64 a signature, over the same hash.
+func FuzzBatch(f *testing.F) {
+	key := NewKey([32]byte{3})
+	public, sig := key.Public(), key.SignHash(SignEntry, Hash{1})
+	one := slices.Concat(public[:], sig[:])
+	zero := slices.Concat([]byte{1}, make([]byte, 31), []byte{1}, make([]byte, 63)) // the neutral point, twice
+	f.Add(one)
+	f.Add(slices.Concat(one, one, zero))
+	f.Add(slices.Concat(one, zero[:64], aboveOrder(sig[:])[32:], one))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var batch Batch
+		var want []int
+		for ; len(b) >= 96 && batch.Len() < 16; b = b[96:] {
+			if !VerifyHash([32]byte(b), SignEntry, Hash{1}, b[32:96]) {
+				want = append(want, batch.Len())
+			}
+			batch.Add([32]byte(b), SignEntry, Hash{1}, b[32:96])
+		}
+		if bad := batch.Verify(); !slices.Equal(bad, want) {
+			t.Fatalf("a batch finds %v, single checks %v", bad, want)
+		}
+	})
+}
+
 func BenchmarkBatch(b *testing.B) {
 	const n = 64
 	key := NewKey([32]byte{1})

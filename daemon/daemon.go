@@ -273,6 +273,7 @@ func (d *Daemon) Info() *weftv1.GetInfoResponse {
 		Dir:             d.cfg.Dir,
 		RecoveryKeyKept: HasRecoveryKey(d.cfg.Dir),
 		StorageFull:     d.store.Status().Full,
+		FetchingTeams:   fetching(d.store),
 		UptimeMs:        uint64(d.cfg.Now().Sub(d.started).Milliseconds()),
 	}
 }

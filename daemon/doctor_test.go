@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	weftv1 "weft/api/weft/v1"
+	"weft/board"
 	"weft/store"
 )
 
@@ -66,5 +69,23 @@ func TestDoctorRemindsOfTheRecoveryKey(t *testing.T) {
 	}
 	if c := checkRecoveryKey(dir); c.Level != levelOK {
 		t.Errorf("after: %s", c.Level)
+	}
+}
+
+// TestTeamsThatAreBeingFetchedAreNamed: of a team whose charter is not here there is no name, but it is said which it is.
+func TestTeamsThatAreBeingFetchedAreNamed(t *testing.T) {
+	d := start(t, testConfig(t, "ada", io.Discard))
+	if c := checkTeams(d.store); c.Level != levelOK {
+		t.Errorf("without teams: %v", c)
+	}
+	lost := board.TeamID{7, 8, 9}
+	if err := d.store.AdoptTeam(t.Context(), lost, nil); err != nil {
+		t.Fatal(err)
+	}
+	if c := checkTeams(d.store); c.Level != levelWarn || !strings.Contains(c.Found, lost.String()) {
+		t.Errorf("with a team of which nothing is here: %v", c)
+	}
+	if got := d.Info().FetchingTeams; len(got) != 1 || got[0] != lost.String() {
+		t.Errorf("status names %q", got)
 	}
 }

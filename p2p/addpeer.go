@@ -52,6 +52,40 @@ func (m *Mesh) AddPeer(ctx context.Context, addr string) (peer.ID, error) {
 // ErrOffline says that a node didn't answer at any address: it is off, or this machine has no network.
 var ErrOffline = errors.New("nobody answers there")
 
+// errLookup says that a name gave no address; it may later.
+var errLookup = fmt.Errorf("%w: is the name right, and does this machine have a network?", ErrOffline)
+
+// addAlways adds a peer that was named earlier. A name without an id is looked up until there is an answer, in the background.
+func (p *peering) addAlways(ctx context.Context, text string) {
+	a, err := ma.NewMultiaddr(strings.TrimSpace(text))
+	if _, id := peer.SplitAddr(a); err != nil || id != "" || !madns.Matches(a) {
+		if _, err := p.add(ctx, text, false); err != nil {
+			p.m.log.Warn("couldn't use a static peer", "addr", text, "err", err)
+		}
+		return
+	}
+	p.wg.Go(func() {
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		for wait := firstRedial; ; wait = min(2*wait, maxRedial) {
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return
+			}
+			_, err := p.add(ctx, text, false)
+			if !errors.Is(err, errLookup) {
+				if err != nil {
+					p.m.log.Warn("couldn't use a static peer", "addr", text, "err", err)
+				}
+				return
+			}
+			p.m.log.Debug("couldn't look up a static peer yet", "addr", text, "err", err)
+			timer.Reset(wait)
+		}
+	})
+}
+
 func (p *peering) add(ctx context.Context, text string, keep bool) (info peer.AddrInfo, err error) {
 	a, err := ma.NewMultiaddr(strings.TrimSpace(text))
 	if err != nil {
@@ -62,7 +96,10 @@ func (p *peering) add(ctx context.Context, text string, keep bool) (info peer.Ad
 		ctx, cancel := context.WithTimeout(ctx, dialTime)
 		defer cancel()
 		if all, err = madns.DefaultResolver.Resolve(ctx, a); err != nil {
-			return info, fmt.Errorf("couldn't look up %q: %w", text, err)
+			return info, fmt.Errorf("couldn't look up %q: %w: %w", text, err, errLookup)
+		}
+		if len(all) == 0 {
+			return info, fmt.Errorf("couldn't look up %q: its name has no addresses with /p2p/ in DNS: %w", text, errLookup)
 		}
 	}
 	infos, err := peer.AddrInfosFromP2pAddrs(all...)

@@ -39,6 +39,7 @@ type Mesh struct {
 	asks   *asks
 	clocks skews // of other nodes
 	sent   *sent
+	served sentRanges
 
 	records *records // of peers' addresses
 

@@ -101,15 +101,13 @@ func (p *peering) run(ctx context.Context) error {
 	defer addrs.Close()
 	p.loadAddresses()
 	for _, text := range p.m.o.Static {
-		if _, err := p.add(ctx, text, false); err != nil {
-			p.m.log.Warn("couldn't use a static peer", "addr", text, "err", err)
-		}
+		p.addAlways(ctx, text)
 	}
-	p.m.kv.scan("static/", func(_ string, value []byte) {
-		if info, err := peer.AddrInfoFromString(string(value)); err == nil {
-			p.want(*info)
-		}
-	})
+	var added []string
+	p.m.kv.scan("static/", func(_ string, value []byte) { added = append(added, string(value)) })
+	for _, text := range added {
+		p.addAlways(ctx, text)
+	}
 	if p.m.o.MDNS {
 		stop := p.m.startMDNS()
 		defer stop()

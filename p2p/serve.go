@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -28,6 +29,7 @@ const (
 // changes under the link's mutex.
 type transfer struct {
 	id       uint64
+	what     [32]byte // that was asked for
 	team     board.TeamID
 	board    board.ID
 	node     board.NodeID
@@ -57,7 +59,7 @@ func (k *link) takeWant(w *weftv1.Want) error {
 		return fmt.Errorf("%w: a want without ids, or with too much in it", errFrameBad)
 	}
 	t := &transfer{
-		id: w.Id, team: team, board: board.ID(w.Board), node: board.NodeID(w.Node),
+		id: w.Id, what: whatOf(w), team: team, board: board.ID(w.Board), node: board.NodeID(w.Node),
 		backward: w.Backward, credit: int(min(w.Credit, maxCredit)),
 	}
 	if !k.maySee(t) {
@@ -79,6 +81,10 @@ func (k *link) takeWant(w *weftv1.Want) error {
 		return nil
 	case len(t.rows) == 0, !joined && !t.backward:
 		k.refuse(t.id, weftv1.AnswerStatus_ANSWER_STATUS_NOT_HELD)
+		return nil
+	case k.m.served.often(k.node, t.what, time.Now()):
+		k.m.stats.refused.WithLabelValues("same_range").Inc()
+		k.refuse(t.id, weftv1.AnswerStatus_ANSWER_STATUS_BUSY)
 		return nil
 	}
 	if t.backward {
@@ -196,6 +202,7 @@ func (k *link) serveNext() (bool, error) {
 	done := len(t.rows) == 0
 	if done {
 		k.finish(t)
+		k.m.served.sent(k.node, t.what, time.Now())
 	}
 	a := &weftv1.Answer{Id: t.id, Run: run.Wire(), Done: done}
 	b, err := encodeFrame(answerFrame(a))

@@ -32,7 +32,8 @@ type testNode struct {
 	reg    *prometheus.Registry
 	limits Limits
 	static []string
-	newest uint64 // Options.newestFirst
+	newest uint64       // Options.newestFirst
+	quotas store.Quotas // authors have none
 	listen []string
 	book   string
 	ended  chan error
@@ -73,8 +74,9 @@ func (n *testNode) start() {
 	n.reg = prometheus.NewRegistry()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	n.quotas.AuthorPerSecond, n.quotas.AuthorBurst = -1, -1
 	n.store, err = store.Open(ctx, store.Options{Dir: n.dir, Node: n.key, Users: []board.UserID{n.id.User}, Log: log,
-		Quotas: store.Quotas{AuthorPerSecond: -1, AuthorBurst: -1}, MinFree: 1})
+		Quotas: n.quotas, MinFree: 1})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -112,9 +112,6 @@ func (s *Store) mayWrite(d *Draft) (*boardState, board.Hash, error) {
 		return nil, board.Hash{}, fmt.Errorf("couldn't post: %w: %w", ErrUnknownTeam, board.ErrNotFound)
 	}
 	st := t.state.Load()
-	if n := t.records.Load(); s.quota.entries > 0 && n >= s.quota.entries {
-		return nil, board.Hash{}, fmt.Errorf("couldn't post: the team has %d entries here: %w", n, ErrLimit)
-	}
 	b, ok := s.memory().board(d.Board)
 	if !ok || b.team != t || b.governance {
 		return nil, board.Hash{}, fmt.Errorf("couldn't post: board %s: %w", d.Board, board.ErrNotFound)

@@ -81,6 +81,11 @@ func (p *pending) takeQuota() error {
 				n++
 			}
 		}
+		if n > 0 { // what is held already is answered, however full the team is
+			if err := p.s.teamFull(p.boards[i].team); err != nil {
+				return fmt.Errorf("couldn't post: %w", err)
+			}
+		}
 		if wait := p.s.quota.take(quotaKey{p.drafts[i].Team, p.drafts[i].Author}, n, p.s.opts.Now()); wait > 0 {
 			p.s.metrics.quota.Inc()
 			return fmt.Errorf("couldn't post: %w", ErrQuota{RetryAfter: wait})

@@ -50,6 +50,7 @@ type group struct {
 	newLogs        int
 	asked          map[[16]byte][]board.Hash  // by what they wait for: entries whose order this group, and no earlier one, left open
 	quiet          bool                       // nobody is told of changes
+	sizes          map[*teamState]int64       // bytes by which teams grow
 	voided         string                     // why the record written last does not count, or ""
 	signers        map[newSigner]struct{}     // found for the first time
 	reviews        map[*logState]*[]rows      // what is left to be reviewed of these logs
@@ -255,6 +256,9 @@ func (g *group) finish() error {
 		if err := g.put(appendDeviceKey(nil, k), dev.append(nil)); err != nil {
 			return err
 		}
+	}
+	if err := g.noteSizes(); err != nil {
+		return err
 	}
 	return g.writeChanges()
 }

@@ -23,7 +23,7 @@ import (
 //
 // What is held already is compared and counted. Nothing is stored unless all is accepted, except where the run is
 // larger than a commit: then a first part may be. Errors wrap board.ErrGap, ErrFork, ErrMalformed, ErrTooLarge,
-// ErrBadSignature, ErrUnknownOrigin, ErrPending, ErrUnknownTeam, ErrStorageFull, ErrClosed or ErrOutcomeUnknown. Safe
+// ErrBadSignature, ErrUnknownOrigin, ErrPending, ErrUnknownTeam, ErrLimit, ErrStorageFull, ErrClosed or ErrOutcomeUnknown. Safe
 // for concurrent use; runs of one origin must come one after the other.
 func (s *Store) Ingest(ctx context.Context, t board.TeamID, r *board.Run, tail bool) (Result, error) {
 	if err := s.writable(); err != nil {
@@ -80,6 +80,8 @@ func (s *Store) newIngest(t board.TeamID, r *board.Run, tail bool) (*ingest, err
 		in.objects = make([]*team.Object, n)
 	} else if !isOrigin(in.state, r.Node) {
 		return nil, fmt.Errorf("couldn't take records of node %s: %w", r.Node, board.ErrUnknownOrigin)
+	} else if err := s.teamFull(ts); err != nil {
+		return nil, fmt.Errorf("couldn't take records: %w", err)
 	} else if _, ok := s.memory().board(r.Board); !ok {
 		return nil, fmt.Errorf("couldn't take records of board %s: it is not known yet: %w", r.Board, board.ErrPending)
 	}

@@ -45,6 +45,12 @@ func (s *Store) load() (short string, err error) {
 		}
 	}
 	nobody := newTeam(board.TeamID{})
+	sizes := func(_ *memory, txn *badger.Txn) error {
+		for _, ts := range m.teams {
+			ts.loadSize(txn)
+		}
+		return nil
+	}
 	for id, b := range m.boards { // of a team that is not known any more: kept on disk, not shown
 		if b.team == nil {
 			b.team = nobody
@@ -57,6 +63,9 @@ func (s *Store) load() (short string, err error) {
 				b.team.records.Add(int64(l.st.Hi - l.st.Lo + 1))
 			}
 		}
+	}
+	if err := s.view(sizes); err != nil {
+		return "", err
 	}
 	s.mem.Store(m)
 	if err := s.countAll(m); err != nil {

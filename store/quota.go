@@ -28,6 +28,7 @@ type quota struct {
 	burst         float64
 	teams, boards int   // 0: no limit
 	entries       int64 // 0: no limit
+	bytes         int64 // likewise
 
 	mu      sync.Mutex
 	buckets map[quotaKey]bucket
@@ -42,7 +43,7 @@ func newQuota(q Quotas) *quota {
 	return &quota{
 		perSecond: limitOr(q.AuthorPerSecond, defaultAuthorPerSecond), burst: float64(limitOr(q.AuthorBurst, defaultAuthorBurst)),
 		teams: limitOr(q.Teams, defaultTeams), boards: limitOr(q.BoardsPerTeam, defaultBoards),
-		entries: limitOr(q.TeamEntries, defaultTeamEntries), buckets: map[quotaKey]bucket{},
+		entries: limitOr(q.TeamEntries, defaultTeamEntries), bytes: limitOr(q.TeamBytes, defaultTeamBytes), buckets: map[quotaKey]bucket{},
 	}
 }
 

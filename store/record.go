@@ -41,6 +41,7 @@ func (g *group) record(d *logDelta, seq uint64, in incoming) error {
 	if err := g.writeRecord(p, &in); err != nil {
 		return err
 	}
+	g.grew(l.board, e)
 	if own := g.s.isUser(e.Header.Author); own && e.Header.Kind.Counts() {
 		d.own = append(d.own, ownEdit{e.Header.Author, seq})
 	}

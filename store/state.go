@@ -46,6 +46,7 @@ type teamState struct {
 	governance *boardState
 	state      atomic.Pointer[team.State]
 	records    atomic.Int64  // held in its message boards
+	bytes      atomic.Int64  // about what they take
 	boards     []*boardState // message boards, as State.Boards has them; guarded by memory.mu
 
 	evaluator *team.Evaluator                     // the committer's

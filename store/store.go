@@ -17,8 +17,8 @@ import (
 
 // Store is a node's store. Safe for concurrent use.
 //
-// Order of locks: chain.mu, closing, flips, dbMu, snapshots.mu, memory.mu, boardState.mu; claimsMu, clockMu, subsMu, hookMu, damageMu and
-// proofs.mu, twins.mu are leaves. The committer holds none of them while it waits.
+// Order of locks: chain.mu, closing, flips, dbMu, snapshots.mu, memory.mu, boardState.mu; claimsMu, clockMu, subsMu, hookMu, damageMu,
+// twins.mu and forksMu are leaves. The committer holds none of them while it waits.
 type Store struct {
 	opts    Options
 	nodeID  board.NodeID

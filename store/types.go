@@ -37,6 +37,7 @@ type Quotas struct {
 	Teams           int     // default 1,024
 	BoardsPerTeam   int     // default 64
 	TeamEntries     int64   // records of one team; default 50,000,000
+	TeamBytes       int64   // about what they take, before compression; default 10 GiB
 }
 
 // Draft is an entry that a local user wants written.

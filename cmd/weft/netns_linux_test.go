@@ -98,6 +98,7 @@ func twoMachines(t *testing.T) {
 		t.Errorf("the connection doesn't go over the cable:\n%s", peers)
 	}
 	moves(t, a, b)
+	strays(t, a, b, int(far.Fd()))
 }
 
 // moves gives a another address. b's connection to the old one is dead then, and b, which has dialled it, would hear
@@ -121,6 +122,53 @@ func moves(t *testing.T, a, b *process) {
 	if !strings.Contains(b.log(), "a connection is dead") {
 		t.Errorf("b waited for its transport to give the connection up:\n%s", b.log())
 	}
+}
+
+// strays has both come back at addresses and ports that the other has never heard of: only the local network can tell
+// them (mDNS).
+func strays(t *testing.T, a, b *process, far int) {
+	t.Helper()
+	for _, p := range []*process{a, b} {
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move := func(link, from, to string) error {
+		if err := address(link, from, false); err != nil {
+			return err
+		}
+		return address(link, to, true)
+	}
+	if err := move("near", "10.77.0.9", "10.77.0.21"); err != nil {
+		t.Fatal(err)
+	}
+	env := os.Environ()
+	a, err := launch(a.dir, env, "--mdns=true", "--listen", "/ip4/10.77.0.21/udp/4021/quic-v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.kill)
+	err = inNamespace(far, func() (err error) {
+		if err := move("far", "10.77.0.2", "10.77.0.22"); err != nil {
+			return err
+		}
+		b, err = launch(b.dir, env, "--mdns=true", "--listen", "/ip4/10.77.0.22/udp/4022/quic-v1")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.kill)
+	for _, p := range []*process{a, b} {
+		if err := p.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	eventually(t, a, "connected, (in|out)bound", "peers")
+	t.Logf("they found each other on the local network within %s", time.Since(began).Round(time.Millisecond))
+	b.weft(t, "post", "crew", "found you")
+	eventually(t, a, "Ben: found you", "read", "crew", "--last", "1")
 }
 
 // eventually runs a command until its output matches.

@@ -56,6 +56,7 @@ type statusOut struct {
 	Dir             string     `json:"dir"`
 	StoreID         string     `json:"store_id"`
 	StorageFull     bool       `json:"storage_full"`
+	FetchingTeams   []string   `json:"fetching_teams,omitempty"`
 	RecoveryKeyKept bool       `json:"recovery_key_kept"`
 	UptimeMs        uint64     `json:"uptime_ms"`
 	Alarms          []alarmOut `json:"alarms"`
@@ -81,7 +82,7 @@ func alarmsOf(alarms []*weftv1.Alarm) []alarmOut {
 func statusOf(i *weftv1.GetInfoResponse) statusOut {
 	return statusOut{
 		NodeID: i.NodeId, UserID: i.UserId, DeviceID: i.DeviceId, Name: i.Name, Listen: list(i.Listen), Edge: i.Edge, Web: i.Web,
-		Socket: i.Socket, Peers: i.Peers, Version: i.Version, Dir: i.Dir, StoreID: i.StoreId, StorageFull: i.StorageFull,
+		Socket: i.Socket, Peers: i.Peers, Version: i.Version, Dir: i.Dir, StoreID: i.StoreId, StorageFull: i.StorageFull, FetchingTeams: i.FetchingTeams,
 		RecoveryKeyKept: i.RecoveryKeyKept, UptimeMs: i.UptimeMs, Alarms: alarmsOf(i.Alarms),
 	}
 }
@@ -128,6 +129,9 @@ func (a *app) sayStatus(i *weftv1.GetInfoResponse) {
 	a.say("version %s", i.Version)
 	if i.StorageFull {
 		a.say("The disk is nearly full: posts are refused until there is space (weft doctor).")
+	}
+	for _, t := range i.FetchingTeams {
+		a.say("Team %s is being fetched from teammates: what it is and says comes back with them (weft peers).", t)
 	}
 	if i.RecoveryKeyKept {
 		a.say("The recovery key is still on this machine: weft device recovery-key shows it once, for paper, and erases it.")

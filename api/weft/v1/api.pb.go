@@ -233,7 +233,8 @@ type GetInfoResponse struct {
 	StorageFull     bool                   `protobuf:"varint,14,opt,name=storage_full,json=storageFull,proto3" json:"storage_full,omitempty"`
 	UptimeMs        uint64                 `protobuf:"varint,15,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
 	ApiFeatures     []string               `protobuf:"bytes,16,rep,name=api_features,json=apiFeatures,proto3" json:"api_features,omitempty"`
-	Alarms          []*Alarm               `protobuf:"bytes,17,rep,name=alarms,proto3" json:"alarms,omitempty"` // what a person should look at
+	Alarms          []*Alarm               `protobuf:"bytes,17,rep,name=alarms,proto3" json:"alarms,omitempty"`                                    // what a person should look at
+	FetchingTeams   []string               `protobuf:"bytes,18,rep,name=fetching_teams,json=fetchingTeams,proto3" json:"fetching_teams,omitempty"` // ids of teams that this node is in and whose charter is not here (yet, or any more)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -383,6 +384,13 @@ func (x *GetInfoResponse) GetApiFeatures() []string {
 func (x *GetInfoResponse) GetAlarms() []*Alarm {
 	if x != nil {
 		return x.Alarms
+	}
+	return nil
+}
+
+func (x *GetInfoResponse) GetFetchingTeams() []string {
+	if x != nil {
+		return x.FetchingTeams
 	}
 	return nil
 }
@@ -7251,7 +7259,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\aresults\x18\x06 \x03(\v2\x13.weft.v1.PostResultR\aresults\x12\x12\n" +
 	"\x04rule\x18\a \x01(\tR\x04rule\x12\x1b\n" +
 	"\tobject_id\x18\b \x01(\tR\bobjectId\"\x10\n" +
-	"\x0eGetInfoRequest\"\xde\x03\n" +
+	"\x0eGetInfoRequest\"\x85\x04\n" +
 	"\x0fGetInfoResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x12\n" +
@@ -7270,7 +7278,8 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\fstorage_full\x18\x0e \x01(\bR\vstorageFull\x12\x1b\n" +
 	"\tuptime_ms\x18\x0f \x01(\x04R\buptimeMs\x12!\n" +
 	"\fapi_features\x18\x10 \x03(\tR\vapiFeatures\x12&\n" +
-	"\x06alarms\x18\x11 \x03(\v2\x0e.weft.v1.AlarmR\x06alarms\"v\n" +
+	"\x06alarms\x18\x11 \x03(\v2\x0e.weft.v1.AlarmR\x06alarms\x12%\n" +
+	"\x0efetching_teams\x18\x12 \x03(\tR\rfetchingTeams\"v\n" +
 	"\x05Alarm\x12\x17\n" +
 	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\x12\x12\n" +
