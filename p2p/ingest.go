@@ -52,11 +52,14 @@ const (
 
 func newIngester(m *Mesh) *ingester {
 	// One more than there are cores, so that a live run needn't wait for the end of a large one.
-	in := &ingester{m: m, workers: runtime.GOMAXPROCS(0) + 1}
+	in := &ingester{m: m, workers: cores() + 1}
 	in.wake = make(chan struct{}, in.workers)
 	in.mu.queues = map[ingestKey]*ingestQueue{}
 	return in
 }
+
+// cores is how many goroutines can be at work at once. GOMAXPROCS may be more: see daemon.SpreadThreads.
+func cores() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) }
 
 // add queues a run. It never waits.
 func (in *ingester) add(e board.Ingest) {
@@ -171,12 +174,17 @@ func (in *ingester) yield(ctx context.Context, n int, took time.Duration) {
 	if !posting {
 		return
 	}
-	t := time.NewTimer(max(time.Duration(n)*time.Second/besidePosts-took, took/4))
+	t := time.NewTimer(pause(n, took))
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
 	}
+}
+
+// pause is how long a catch-up waits beside posts after n records that took so long.
+func pause(n int, took time.Duration) time.Duration {
+	return max(time.Duration(n)*time.Second/besidePosts-took, took/4)
 }
 
 // parts cuts a large run while somebody posts here. What continues a log is cut at signed heads, since each part must

@@ -1,7 +1,9 @@
 package p2p
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"weft/board"
 )
@@ -54,6 +56,70 @@ func TestACatchUpIsCutWhileSomebodyPosts(t *testing.T) {
 	check(in.parts(board.Ingest{Run: run}), true)
 	if got := in.parts(board.Ingest{Run: run, Tail: true}); len(got) != 1 {
 		t.Fatal("the newest part of a log was cut")
+	}
+}
+
+// TestLiveRunsGoFirstAndABulkRunAtATimeBesidePosts counts which runs workers are given.
+func TestLiveRunsGoFirstAndABulkRunAtATimeBesidePosts(t *testing.T) {
+	in := &ingester{workers: 4, wake: make(chan struct{}, 4)}
+	in.mu.queues = map[ingestKey]*ingestQueue{}
+	add := func(node byte, records int) {
+		in.add(board.Ingest{Run: &board.Run{Origin: board.Origin{Node: board.NodeID{node}}, Items: make([]board.Item, records)}})
+	}
+	type turn struct {
+		q    *ingestQueue
+		bulk bool
+	}
+	// take gives out all that may be worked on now.
+	take := func() (turns []turn, nodes []byte) {
+		for {
+			q, e, bulk := in.take()
+			if q == nil {
+				return turns, nodes
+			}
+			turns, nodes = append(turns, turn{q, bulk}), append(nodes, e.Run.Node[0])
+		}
+	}
+	for node := range byte(5) {
+		add(node, liveRun+1)
+	}
+	add(0, 1) // behind a large one of its own log
+	add(9, liveRun)
+	turns, nodes := take()
+	if !slices.Equal(nodes, []byte{9, 0, 1, 2}) {
+		t.Fatalf("while nobody posts workers are given %v, want the live run and all but one of the others", nodes)
+	}
+	in.mu.posted = time.Now().Add(time.Hour) // somebody goes on posting
+	for _, x := range turns {
+		in.done(x.q, x.bulk)
+	}
+	var got []byte
+	for range 2 {
+		add(8, 1)
+		turns, nodes = take()
+		if len(nodes) == 0 || nodes[len(nodes)-1] < 3 || nodes[len(nodes)-1] > 4 {
+			t.Fatalf("beside posts workers are given %v: not one large run after the live ones", nodes)
+		}
+		got = append(got, nodes...)
+		for _, x := range turns {
+			in.done(x.q, x.bulk)
+		}
+	}
+	if !slices.Equal(got, []byte{0, 8, 3, 8, 4}) {
+		t.Fatalf("beside posts workers are given %v", got)
+	}
+	if _, nodes := take(); len(nodes) > 0 || len(in.mu.queues) > 0 {
+		t.Fatalf("%v are left", nodes)
+	}
+}
+
+func TestACatchUpYieldsToItsRateAndAtLeastAFifth(t *testing.T) {
+	for _, c := range []struct{ took, want time.Duration }{
+		{0, time.Second}, {900 * time.Millisecond, 225 * time.Millisecond}, {4 * time.Second, time.Second},
+	} {
+		if got := pause(besidePosts, c.took); got != c.want {
+			t.Fatalf("after %v: %v, want %v", c.took, got, c.want)
+		}
 	}
 }
 

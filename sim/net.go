@@ -49,6 +49,7 @@ type Net struct {
 	hosts    map[netip.Addr]Host // guarded by mu
 	silent   map[Host]bool       // guarded by mu
 	counts   Counts              // guarded by mu
+	bytes    map[[2]Host]uint64  // that were to go from one host to another; guarded by mu
 }
 
 // Counts says what a Net did to packets.
@@ -58,7 +59,7 @@ type Counts struct{ Sent, Lost, Cut, Duplicated int }
 func NewNet(tb testing.TB, seed uint64) *Net {
 	n := &Net{
 		rnd: rand.New(rand.NewPCG(seed, 0)), fallback: DefaultLink,
-		links: map[[2]Host]Link{}, cut: map[[2]Host]bool{}, hosts: map[netip.Addr]Host{}, silent: map[Host]bool{},
+		links: map[[2]Host]Link{}, cut: map[[2]Host]bool{}, hosts: map[netip.Addr]Host{}, silent: map[Host]bool{}, bytes: map[[2]Host]uint64{},
 	}
 	n.sim = &simnet.Simnet{LatencyFunc: n.latency, Logger: slog.New(slog.DiscardHandler)}
 	n.sim.Start()
@@ -126,6 +127,18 @@ func (n *Net) Counts() Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.counts
+}
+
+// Bytes is how many bytes of packets the hosts of one group have sent to those of another, lost ones too.
+func (n *Net) Bytes(from, to []Host) (sum uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, f := range from {
+		for _, t := range to {
+			sum += n.bytes[[2]Host{f, t}]
+		}
+	}
+	return sum
 }
 
 // Options put a libp2p host onto the network as host h; it has to listen on Address(h). bandwidth is in bits per second each way, 0 for the default. A
@@ -200,11 +213,12 @@ func (n *Net) hostOf(a net.Addr) Host {
 }
 
 // fate is how often a packet arrives: 0, 1 or 2 times.
-func (n *Net) fate(from Host, to net.Addr) int {
+func (n *Net) fate(from Host, to net.Addr, size int) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.counts.Sent++
 	h := n.hostOf(to)
+	n.bytes[[2]Host{from, h}] += uint64(size)
 	if n.cut[[2]Host{from, h}] || n.silent[from] {
 		n.counts.Cut++
 		return 0
@@ -232,7 +246,7 @@ func (c *conn) WriteTo(p []byte, to net.Addr) (int, error) {
 	if u, ok := to.(*net.UDPAddr); ok && len(u.IP) != net.IPv6len {
 		to = &net.UDPAddr{IP: u.IP.To16(), Port: u.Port}
 	}
-	for range c.net.fate(c.host, to) {
+	for range c.net.fate(c.host, to, len(p)) {
 		if _, err := c.SimConn.WriteTo(p, to); err != nil {
 			return 0, err
 		}

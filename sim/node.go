@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"weft/board"
@@ -35,12 +36,13 @@ type Node struct {
 	key     board.Key
 	id      team.Identity
 
-	store  *store.Store // nil while the node is down
-	mesh   *p2p.Mesh
-	cancel context.CancelFunc
-	ended  chan error
-	reader *boardReader
-	posted uint64 // numbers posts
+	store    *store.Store // nil while the node is down
+	mesh     *p2p.Mesh
+	cancel   context.CancelFunc
+	ended    chan error
+	reader   *boardReader
+	watching sync.WaitGroup // watchRemovals
+	posted   uint64         // numbers posts
 }
 
 // smallMemTable keeps folders small, since scenarios copy them; it is the least that Badger takes with our values.
@@ -117,6 +119,8 @@ func (n *Node) start() (err error) {
 	mesh, ended := n.mesh, n.ended
 	go func() { ended <- mesh.Run(ctx) }()
 	n.reader.start(ctx, n.store)
+	s, m := n.store, n.mesh
+	n.watching.Go(func() { n.watchRemovals(ctx, s, m) })
 	return nil
 }
 
@@ -127,6 +131,7 @@ func (n *Node) Stop() {
 	}
 	n.cancel()
 	n.reader.wait()
+	n.watching.Wait()
 	if err := <-n.ended; err != nil {
 		n.world.T.Errorf("node %s ended with: %v", n.Name, err)
 	}

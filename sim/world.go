@@ -29,6 +29,9 @@ type World struct {
 	team    board.TeamID
 	founder *Node
 	invites int
+	nonces  int
+
+	Lenient bool // what people try to do to the team and may not is logged, and no failure
 }
 
 // NewWorld is an empty world whose choices follow seed.
@@ -68,8 +71,13 @@ func (w *World) Crew(n int, o NodeOptions) []*Node {
 // Found makes node n's user the founder of the world's team.
 func (w *World) Found(n *Node) {
 	w.T.Helper()
+	w.found(n, nil)
+}
+
+func (w *World) found(n *Node, admins []board.UserID) {
+	w.T.Helper()
 	ctx := w.T.Context()
-	id, objects, err := team.NewTeam(n.id, "crew", nil, [16]byte{7})
+	id, objects, err := team.NewTeam(n.id, "crew", admins, [16]byte{7})
 	if err == nil {
 		err = n.store.AdoptTeam(ctx, id, objects[0])
 	}
@@ -188,7 +196,7 @@ func (w *World) running() []*Node {
 // and if not, who differs.
 func (w *World) inStep() (bool, string) {
 	w.T.Helper()
-	nodes := w.running()
+	nodes := w.members()
 	var first string
 	for i, n := range nodes {
 		var vs []board.BoardVector
@@ -209,13 +217,13 @@ func (w *World) inStep() (bool, string) {
 			return false, w.difference()
 		}
 	}
-	return true, ""
+	return w.sameTeam()
 }
 
 // difference is how many records each running node holds of each board.
 func (w *World) difference() string {
 	var b strings.Builder
-	for _, n := range w.running() {
+	for _, n := range w.members() {
 		fmt.Fprintf(&b, "\n  %s:", n.Name)
 		for _, info := range n.store.Boards(w.team) {
 			fmt.Fprintf(&b, " %s %d records, %d shown, %d leaves;", info.Name, info.Records, info.Entries, len(n.store.Vector(info.ID)))
@@ -244,11 +252,12 @@ func (w *World) Settle(limit time.Duration) time.Duration {
 	w.Pass(2 * time.Second) // readers are nudged and catch up
 	w.wait()
 	var names []string
-	for _, n := range w.running() {
+	for _, n := range w.members() {
+		n.noteRemoved(n.store, n.mesh)
 		n.Observe()
 		names = append(names, n.Name)
 	}
-	for _, n := range w.running() {
+	for _, n := range w.members() {
 		n.complete(names)
 	}
 	w.Check.Settle(names...)
@@ -276,7 +285,7 @@ func (n *Node) MarkRead(b board.ID) {
 func (w *World) Everybody(b board.ID, count int) {
 	w.T.Helper()
 	for range count {
-		for _, n := range w.running() {
+		for _, n := range w.members() {
 			n.Post(b, 1)
 		}
 		w.Pass(20 * time.Millisecond)

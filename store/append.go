@@ -229,10 +229,13 @@ func (c *chain) entry(s *Store, d *Draft, device board.DeviceID, cred, body boar
 	return e
 }
 
+// cores is how many goroutines can be at work at once. GOMAXPROCS may be more: see daemon.SpreadThreads.
+func cores() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) }
+
 // sign signs the task's entries, on several cores if they are many. The committer waits for it in order.
 func (t *appendTask) sign(key board.Key) {
 	defer close(t.signed)
-	n := min(runtime.GOMAXPROCS(0), len(t.slots)/8)
+	n := min(cores(), len(t.slots)/8)
 	if n < 2 {
 		for i := range t.slots {
 			t.slots[i].entry.Sign(key)

@@ -218,7 +218,7 @@ func (in *ingest) verifySignatures(entries, heads []int) error {
 	var bad atomic.Int64
 	bad.Store(-1)
 	var next atomic.Int64
-	size, workers := verifyBatch, min(runtime.GOMAXPROCS(0), (len(entries)+verifyBatch-1)/verifyBatch)
+	size, workers := verifyBatch, min(cores(), (len(entries)+verifyBatch-1)/verifyBatch)
 	gentle := in.s.posting()
 	if gentle {
 		size, workers = verifyBatchSmall, 1

@@ -140,9 +140,12 @@ func (s *Store) openDatabase(dir string, compactors int, sync bool) (db *badger.
 	o.SyncWrites, o.DetectConflicts, o.MetricsEnabled = sync, false, false
 	o.MemTableSize, o.NumMemtables = s.opts.MemTable, 2
 	o.BlockCacheSize, o.IndexCacheSize = 16<<20, 16<<20
-	o.BaseTableSize, o.BaseLevelSize = 2<<20, 16<<20
+	// Measured with a catch-up of 100,000 beside posts on two cores, against tables of 2 MiB, a level of 16 MiB and
+	// compactions from 5 tables on: 45 µs of CPU an entry instead of 65, half the wait of a post. A compaction is split into a
+	// goroutine for each three tables, each with several that compress, and all of them compete with the committer.
+	o.BaseTableSize, o.BaseLevelSize = 8<<20, 64<<20
 	o.ValueThreshold, o.ValueLogFileSize = maxInTable, 32<<20
-	o.NumCompactors, o.NumLevelZeroTables, o.NumLevelZeroTablesStall = compactors, 5, 15
+	o.NumCompactors, o.NumLevelZeroTables, o.NumLevelZeroTablesStall = compactors, 10, 20
 	if compactors == 0 { // only to be read: nothing may wait for a compaction
 		o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1<<20, 1<<21
 	}

@@ -39,9 +39,13 @@ type Store struct {
 	committed chan struct{} // closed when the committer has ended
 	stop      chan struct{} // closed by Close
 	wg        sync.WaitGroup
-	keys      arena  // the committer's
-	tasks     []task // the committer's
-	next      task   // likewise: taken from the queue, for the next group
+	keys      arena    // the committer's
+	tasks     []task   // the committer's
+	next      task     // likewise: taken from the queue, for the next group
+	last      struct { // likewise: of the last commit
+		tasks int // how many it had, or half of what was there before
+		took  time.Duration
+	}
 
 	flips      sync.RWMutex // held while bits on disk and in memory are not of one commit
 	failed     atomic.Pointer[error]

@@ -8,65 +8,105 @@ import (
 )
 
 // CheckEntry judges the header of an entry whose signature fits (trust §7): the device is its author's, the board exists,
-// and the right that it names counts, is the author's and allows writing. Whether a record of it counts, and whether it is
-// later than the entry before it, is for its holder to know. under answers whether one of the entry's records, counting
-// or not, stands at or below one of a cut's positions; it is asked only where a cut decides. nil is for a new entry at its
-// origin, which is under no cut: then a disbanded team refuses it, too. A valid entry costs no allocation.
+// and the right that it names counts, is the author's, allows writing and was not taken before. Whether a record of it
+// counts, and whether it is later than the entry before it, is for its holder to know. under answers whether one of the
+// entry's records, counting or not, stands at or below one of a cut's positions; it is asked only where a cut decides. nil
+// is for a new entry at its origin, which is under no cut: then a disbanded team refuses it, too. A valid entry by someone
+// who was never restricted costs no allocation and no call.
 func (s *State) CheckEntry(h *board.Header, under func(*Cut) bool) Verdict {
-	v := s.checkEntry(h)
-	if v.Status != Valid {
-		v.Rule = ruleNames[v.Reason]
-	}
-	return v
+	return s.checkEntry(h, under).verdict()
 }
 
-func (s *State) checkEntry(h *board.Header) Verdict {
+func (s *State) checkEntry(h *board.Header, under func(*Cut) bool) finding {
 	switch {
 	case h.Team != s.id:
-		return Verdict{Status: Void, Reason: reasonOtherTeam}
-	case s.charter == nil:
-		return Verdict{Status: Pending, Reason: reasonNoGenesis, Missing: board.Hash(s.id)}
-	case s.charter.Rules > Rules:
-		return Verdict{Status: Pending, Reason: reasonUpgrade}
+		return finding{rule: otherTeam}
 	case h.Kind.Governance() != (h.Board == s.governance):
-		return Verdict{Status: Void, Reason: reasonWrongKind}
+		return finding{rule: wrongKind}
+	case s.charter == nil:
+		return finding{noGenesis, board.Hash(s.id)}
+	case s.UpgradeNeeded():
+		return finding{rule: upgrade}
 	case h.Kind.Governance():
-		return Verdict{Status: Valid} // objects count by their own signatures
+		return finding{rule: counts} // objects count by their own signatures
 	case h.Author == board.UserID{}:
-		return Verdict{Status: Void, Reason: reasonNoAuthor}
+		return finding{rule: noAuthor}
+	case s.closed && under == nil:
+		return finding{rule: closed}
 	}
 	m, ok := s.people.get(h.Author)
 	if !ok || len(m.keys) == 0 {
-		return Verdict{Status: Pending, Reason: reasonNoPresent, Missing: board.Hash(h.Author)}
+		return finding{noPresent, board.Hash(h.Author)}
 	}
 	if !m.signs([32]byte(h.Device)) {
-		if slices.Contains(m.ever, [32]byte(h.Device)) {
-			return Verdict{Status: Void, Reason: reasonDeviceRemoved}
+		if f := m.checkDevice(h, under); f.rule != counts {
+			return f
 		}
-		return Verdict{Status: Pending, Reason: reasonNoDevice, Missing: board.Hash(h.Author)}
 	}
 	b, ok := s.boards[h.Board]
 	if !ok {
 		return s.noBoard(h.Board)
 	}
-	role := m.gives(h.Cred)
-	switch {
-	case role == None:
-		return s.noCred(h)
-	case role < b.WriteRole:
-		return Verdict{Status: Void, Reason: reasonCredRead}
-	case m.restricted && role < Admin:
-		return Verdict{Status: Void, Reason: reasonRestricted}
+	if m.clear && h.Cred == m.cred && m.role >= b.WriteRole {
+		return finding{rule: counts}
 	}
-	return Verdict{Status: Valid}
+	return s.checkCred(m, h, b.WriteRole, under)
 }
 
-// gives is the role that a right of the user's gives; None if it is not one.
-func (m *member) gives(cred board.Hash) Role {
-	if i, ok := slices.BinarySearchFunc(m.creds, cred, compareCredential); ok {
-		return m.creds[i].role
+// checkDevice judges the signature of a device that its person does not have now.
+func (m *member) checkDevice(h *board.Header, under func(*Cut) bool) finding {
+	i, ok := slices.BinarySearchFunc(m.gone, h.Device, func(g gone, d board.DeviceID) int { return bytes.Compare(g.key[:], d[:]) })
+	if !ok {
+		if _, ever := slices.BinarySearchFunc(m.ever, h.Device, func(k [32]byte, d board.DeviceID) int { return bytes.Compare(k[:], d[:]) }); ever {
+			return finding{rule: deviceLost}
+		}
+		return finding{noDevice, board.Hash(h.Author)}
 	}
-	return None
+	if len(m.gone[i].cuts) == 0 || !all(m.gone[i].cuts, under) {
+		return finding{rule: deviceRemoved}
+	}
+	return finding{rule: counts}
+}
+
+// all says whether something is under all of the cuts.
+func all(cuts []*Cut, under func(*Cut) bool) bool {
+	for _, c := range cuts {
+		if under == nil || c.Empty() || !under(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkCred judges the right that an entry names. A charter is one for those who have power in it, also later, under what
+// the loss of that power accepted; an operation for whom it lets write, under what each restriction accepted that it does
+// not descend from.
+func (s *State) checkCred(m *member, h *board.Header, least Role, under func(*Cut) bool) finding {
+	if i, ok := s.pos[h.Cred]; ok {
+		if t := stintAt(m.stints, i); t != nil {
+			switch {
+			case t.role(i) < least:
+				return finding{rule: credRead}
+			case t.to >= 0 && !all([]*Cut{t.cut}, under):
+				return finding{rule: afterLoss}
+			}
+			return finding{rule: counts}
+		}
+	}
+	i, ok := slices.BinarySearchFunc(m.creds, h.Cred, compareCredential)
+	if !ok {
+		return s.noCred(h)
+	}
+	c := &m.creds[i]
+	if c.role < least {
+		return finding{rule: credRead}
+	}
+	for n := range c.needs {
+		if !all(c.needs[n].cuts, under) {
+			return finding{rule: c.needs[n].rule}
+		}
+	}
+	return finding{rule: counts}
 }
 
 func (m *member) signs(key [32]byte) bool {
@@ -79,38 +119,47 @@ func (m *member) signs(key [32]byte) bool {
 }
 
 // noBoard says why a board does not exist: its operation is not here, or does not count.
-func (s *State) noBoard(b board.ID) Verdict {
-	v := Verdict{Status: Pending, Reason: reasonNoBoard}
-	copy(v.Missing[:], b[:])
-	for h, o := range s.objects[b[0]] {
-		if !bytes.Equal(h[:16], b[:]) {
-			continue
+func (s *State) noBoard(b board.ID) finding {
+	f := finding{rule: noBoard}
+	copy(f.missing[:], b[:])
+	if p := s.objects[b[0]]; p != nil {
+		for h, o := range p.m {
+			if !bytes.Equal(h[:16], b[:]) {
+				continue
+			}
+			if o.found.status() == Void || o.found.status() == Valid {
+				return finding{rule: boardVoid}
+			}
+			f = finding{boardPending, o.found.missing}
 		}
-		if o.verdict.Status == Void || o.verdict.Status == Valid {
-			return Verdict{Status: Void, Reason: reasonBoardVoid}
-		}
-		v.Reason, v.Missing = o.verdict.Reason, o.verdict.Missing
 	}
-	return v
+	return f
 }
 
 // noCred says why what a header names is no right of its author.
-func (s *State) noCred(h *board.Header) Verdict {
+func (s *State) noCred(h *board.Header) finding {
 	o, ok := s.objects.get(h.Cred)
-	if !ok {
-		return Verdict{Status: Pending, Reason: reasonNoCred, Missing: h.Cred}
-	}
 	switch {
-	case o.verdict.Status == Pending:
-		return Verdict{Status: Pending, Reason: reasonCredPending, Missing: o.verdict.Missing}
-	case o.verdict.Status == Unevaluated:
-		return Verdict{Status: Pending, Reason: reasonLater}
-	case o.verdict.Status == Void:
-		return Verdict{Status: Void, Reason: reasonCredVoid}
-	case o.act == actCharter:
-		return Verdict{Status: Void, Reason: reasonCredNoPower}
-	case o.act == actAdmit && o.user != h.Author:
-		return Verdict{Status: Void, Reason: reasonCredOther}
+	case !ok:
+		return finding{noCred, h.Cred}
+	case o.act == actCharter && o.found.status() == Valid:
+		return finding{rule: credNoPower}
+	case o.act == actCharter && o.found.status() == Void:
+		return finding{rule: charterLost}
+	case o.found.status() == Pending || o.found.status() == Unevaluated:
+		return finding{credPending, o.found.missing}
+	case o.found.status() == Void:
+		return finding{rule: credVoid}
 	}
-	return Verdict{Status: Void, Reason: reasonCredVoid}
+	switch k := o.says.(type) {
+	case *setSays:
+		if k.user != h.Author {
+			return finding{rule: credOther}
+		}
+	case *admitSays:
+		if k.user != h.Author {
+			return finding{rule: credOther}
+		}
+	}
+	return finding{rule: credVoid}
 }

@@ -2,47 +2,67 @@ package team
 
 import (
 	"weft/board"
-
-	weftv1 "weft/api/weft/v1"
 )
 
-// Evaluator turns objects into a State. Not safe for concurrent use: its owner guards it.
+// Evaluator turns objects and the records that carry them into a State. Not safe for concurrent use: its owner guards it.
 //
-// Add only files an object and marks what it may change; State evaluates what is marked, in this order, in which no step
-// looks back at a later one: presents → each user's chain and devices; boards and invites; admissions in the order of
-// their invite; roles, creds and homes. (In between, later versions evaluate acks → the charter chain, and registers of
-// users and nodes.) Each step is a function of everything filed, so State does not depend on the order of Add.
+// Add and AddRecord only file things and mark what they may change; State evaluates what is marked, in this order, in which
+// no step looks back at a later one: presents → each person's chain and devices (user.go); acks → the team's chain of
+// charters (chain.go); operations (judge.go) → registers of nodes, denials and forks (noderegister.go) → which records
+// count (counting.go), admissions in the order of their invite (ticket.go) → registers of people, roles, rights and homes
+// (register.go, settle.go). Each step is a function of everything filed, so State depends on no order.
 type Evaluator struct {
 	id      board.TeamID
+	logs    *logs
 	items   map[board.Hash]*item
 	users   map[board.UserID]*user
-	tickets map[board.Hash]*ticket   // by invite; also for admissions whose invite is not here
-	under   map[board.Hash][]*item   // by charter, for charters other than the genesis
-	seals   map[board.Origin]uint64  // how far each sealed epoch of a log counts
-	charter *weftv1.TeamCharter      // the genesis, once it is here
-	genesis *Object                  //
-	founded bool                     // the genesis has been evaluated
-	stale   staleness                // what State has to look at again
-	serving map[board.NodeID]int     // nodes(team), with how many people or relays entries stand behind each
-	state   *State                   // the last snapshot
-	changed map[board.Hash]*item     // verdicts to be copied into the next snapshot
-	moved   map[board.UserID]*member // people to be copied into the next snapshot
-	boards  bool                     // boards changed since the last snapshot
+	nodes   map[board.NodeID]*node
+	tickets map[board.Hash]*ticket     // by invite; also for admissions whose invite is not here
+	under   map[board.Hash][]*item     // by charter, for charters other than the genesis: what acts under it
+	acks    map[board.Hash][]*item     // by charter
+	steps   map[board.Hash]*step       // by parent
+	awaited map[board.Hash][]dependant // by hash of a record that a cut names and nobody holds yet
+	genesis *Object                    // once it is here
+	founded bool                       // the genesis has been evaluated
+	chain   []*item                    // of charters that count
+	pos     map[board.Hash]int         // where in the chain a charter stands
+	upgrade *item                      // the charter after them needs newer rules
+	stale   staleness                  // what State has to look at again
+	serving map[board.NodeID]int       // nodes(team) and denied ones, with how many people or relays entries stand behind each
+	sources map[board.NodeID]int       // nodes whose logs are part of the boards, likewise
+	state   *State                     // the last snapshot
+	changed map[board.Hash]*item       // findings to be copied into the next snapshot
+	moved   map[board.UserID]*member   // people to be copied into the next snapshot
+	renewed renewals                   // parts of the next snapshot
+}
+
+// renewals are the parts of a snapshot that are to be made anew.
+type renewals struct{ boards, nodes, requests, floors, chain, acks bool }
+
+// dependant is what a cut decides.
+type dependant struct {
+	user   *user
+	ticket *ticket
+	node   *node
 }
 
 // staleness is what was marked since the last State.
 type staleness struct {
 	any     bool
 	users   map[*user]struct{}   // presents, and what their devices signed
-	tickets map[*ticket]struct{} // invites
-	roles   map[*user]struct{}   // grants, or homes
+	steps   map[*step]struct{}   // charters and acks
+	forks   []*item              // proofs that came
+	nodes   map[*node]struct{}   // operations on nodes
+	tickets map[*ticket]struct{} // invites and admissions
+	roles   map[*user]struct{}   // operations on people, or homes
 }
 
 // NewEvaluator for the team with this id.
 func NewEvaluator(id board.TeamID) *Evaluator {
 	e := &Evaluator{
-		id: id, items: map[board.Hash]*item{}, users: map[board.UserID]*user{}, tickets: map[board.Hash]*ticket{},
-		under: map[board.Hash][]*item{}, seals: map[board.Origin]uint64{}, serving: map[board.NodeID]int{},
+		id: id, logs: newLogs(id), items: map[board.Hash]*item{}, users: map[board.UserID]*user{}, nodes: map[board.NodeID]*node{},
+		tickets: map[board.Hash]*ticket{}, under: map[board.Hash][]*item{}, acks: map[board.Hash][]*item{}, steps: map[board.Hash]*step{},
+		awaited: map[board.Hash][]dependant{}, pos: map[board.Hash]int{}, serving: map[board.NodeID]int{}, sources: map[board.NodeID]int{},
 		state: newState(id), changed: map[board.Hash]*item{}, moved: map[board.UserID]*member{},
 	}
 	e.stale.reset()
@@ -50,7 +70,9 @@ func NewEvaluator(id board.TeamID) *Evaluator {
 }
 
 func (s *staleness) reset() {
-	*s = staleness{users: map[*user]struct{}{}, tickets: map[*ticket]struct{}{}, roles: map[*user]struct{}{}}
+	*s = staleness{
+		users: map[*user]struct{}{}, steps: map[*step]struct{}{}, nodes: map[*node]struct{}{}, tickets: map[*ticket]struct{}{}, roles: map[*user]struct{}{},
+	}
 }
 
 // Add takes an object with the positions known to carry it. The same object may come again, with other positions or
@@ -62,119 +84,288 @@ func (e *Evaluator) Add(o *Object) (changed bool, err error) {
 	}
 	it, held := e.items[o.Hash]
 	if !held {
-		it = newItem(o)
+		it = &item{fact: newFact(o)}
 		e.items[o.Hash] = it
 	}
-	signed := !held || it.sign(o.Key)
-	carried := it.carry(o.Records)
-	if held && !signed && !(carried && it.act == actAdmit) {
+	s, added := it.copy(o.Key)
+	carried := false
+	for _, p := range o.Records {
+		if p.Board == e.logs.governance && s.carry(e.logs.at(p)) {
+			carried = true
+		}
+	}
+	switch {
+	case !held:
+		e.file(it, o)
+		e.mark(it)
+	case added:
+		e.mark(it)
+	case carried:
+		return e.recorded(it), nil
+	default:
 		return false, nil
 	}
-	if !held {
-		e.file(it, o)
-		for _, waits := range e.under[it.hash] { // even if it is no charter: then they are void
-			e.mark(waits)
-		}
-	}
-	e.mark(it)
 	e.stale.any = true
 	return true, nil
-}
-
-// file puts a new item where evaluation will look for it.
-func (e *Evaluator) file(it *item, o *Object) {
-	e.changed[it.hash] = it
-	if it.act == actCharter {
-		if board.TeamID(it.hash) == e.id && o.Charter.Ver == 1 {
-			e.charter, e.genesis = o.Charter, o
-		}
-		return
-	}
-	if it.charter != board.Hash(e.id) && it.act != actLater && it.act != actPresent {
-		e.under[it.charter] = append(e.under[it.charter], it)
-	}
-	switch it.act {
-	case actBoard, actInvite:
-		u := e.user(it.author)
-		u.ops = append(u.ops, it)
-	case actPresent:
-		if it.team == e.id {
-			u := e.user(it.author)
-			u.presents = append(u.presents, it)
-			u.show(it.presented)
-		}
-	case actAdmit:
-		t := e.ticket(it.admit.invite)
-		t.admits = append(t.admits, it)
-	}
-}
-
-// mark notes what has to be evaluated again because of it.
-func (e *Evaluator) mark(it *item) {
-	switch it.act {
-	case actPresent:
-		if it.team == e.id {
-			e.look(it)
-		}
-	case actBoard, actInvite:
-		e.look(it)
-	case actAdmit:
-		t := e.tickets[it.admit.invite]
-		t.add(e, it)
-		e.stale.tickets[t] = struct{}{}
-	}
-	if t := e.tickets[it.hash]; t != nil && t.item == nil {
-		t.item = it
-		e.stale.tickets[t] = struct{}{}
-	}
-}
-
-// look has an item by a person judged.
-func (e *Evaluator) look(it *item) {
-	u := e.user(it.author)
-	if e.founded { // else everything will be looked at
-		u.fresh = append(u.fresh, it)
-	}
-	e.stale.users[u] = struct{}{}
 }
 
 // AddRecord says that a record stands at a position of the governance board, after prev (zero at the start of a log; in
 // the first record of an epoch prev seals the one before). It is told of every record there, in any order, also of those
 // whose entries are no objects. changed says that State may be another one now.
 func (e *Evaluator) AddRecord(at board.Position, prev board.Link) (changed bool) {
-	if at.Board != e.state.governance || at.Seq != 1 || prev == (board.Link{}) {
+	if at.Board != e.logs.governance || !e.logs.add(at, prev) {
 		return false
 	}
-	node := at.Node
-	o := board.Origin{Node: node, Epoch: prev.Epoch}
-	if prev.Seq <= e.seals[o] {
-		return false
-	}
-	e.seals[o] = prev.Seq
-	for _, t := range e.tickets {
-		if t.admits != nil && (t.item == nil || t.item.invite == nil || board.NodeID(t.item.invite.Admitter) == node) {
-			t.again = true
-			e.stale.tickets[t] = struct{}{}
+	for _, l := range e.logs.linked {
+		changed = e.linked(l.record) || changed
+		for _, d := range e.awaited[l.hash] {
+			e.decided(d)
 			changed = true
 		}
+		delete(e.awaited, l.hash)
 	}
-	e.stale.any = e.stale.any || changed
+	e.logs.linked = e.logs.linked[:0]
 	return changed
 }
 
-// counting says whether the record at p counts: it stands at or below a seal of its epoch, or there is none (trust §2).
-func (e *Evaluator) counting(p board.Position) bool {
-	sealed, ok := e.seals[p.Origin()]
-	return !ok || p.Seq <= sealed
+// file puts a new item where evaluation will look for it.
+func (e *Evaluator) file(it *item, o *Object) {
+	e.changed[it.hash] = it
+	switch it.act {
+	case actCharter:
+		if board.TeamID(it.hash) == e.id && o.Charter.Ver == 1 {
+			e.genesis = o
+		}
+		if c := it.says.(*charterSays); c.ver > 1 && it.team == e.id {
+			st := e.step(c.prev)
+			st.children = append(st.children, it)
+			for i := range c.cuts {
+				e.await(c.cuts[i].cut, dependant{user: e.user(c.cuts[i].user)})
+			}
+		}
+	case actAck:
+		e.acks[it.charter] = append(e.acks[it.charter], it)
+		u := e.user(it.author)
+		u.acks = append(u.acks, it)
+	}
+	if it.act < actSet {
+		e.placed(it)
+		return
+	}
+	if it.team != e.id {
+		return
+	}
+	if it.charter != board.Hash(e.id) && it.act != actPresent && it.act != actFork {
+		e.under[it.charter] = append(e.under[it.charter], it)
+	}
+	e.fileOperation(it)
+	e.placed(it)
+}
+
+func (e *Evaluator) fileOperation(it *item) {
+	u := e.user(it.author)
+	switch k := it.says.(type) {
+	case *presentSays:
+		u.presents = append(u.presents, it)
+		for _, d := range k.cuts {
+			e.await(d.cut, dependant{user: u})
+		}
+		return
+	case *admitSays:
+		it.place = &place{}
+		t := e.ticket(k.invite)
+		t.admits = append(t.admits, it)
+		e.node(it.author).admitted(k.invite, t)
+		return
+	case *forkSays:
+		n := e.node(k.Node)
+		n.ops = append(n.ops, it)
+		e.await(k.below, dependant{node: n})
+		return
+	case *setSays:
+		t := e.user(k.user)
+		t.sets = append(t.sets, it)
+	case *nodeSays:
+		n := e.node(k.node)
+		n.ops = append(n.ops, it)
+		e.await(k.cut, dependant{node: n})
+	case *uninviteSays:
+		t := e.ticket(k.invite)
+		t.uninvites = append(t.uninvites, it)
+		e.await(k.cut, dependant{ticket: t})
+	}
+	u.ops = append(u.ops, it)
+}
+
+// placed tells those who waited for this object, whatever it is.
+func (e *Evaluator) placed(it *item) {
+	if t := e.tickets[it.hash]; t != nil {
+		t.item, t.again = it, true
+		e.stale.tickets[t] = struct{}{}
+	}
+	for _, x := range e.under[it.hash] {
+		e.mark(x)
+	}
+	if st := e.steps[it.hash]; st != nil {
+		st.parent = it
+		e.stale.steps[st] = struct{}{}
+	}
+	for _, a := range e.acks[it.hash] {
+		e.markAck(a)
+	}
+}
+
+// await has d looked at again when a record that the cut names is there.
+func (e *Evaluator) await(c *Cut, d dependant) {
+	for _, p := range c.At(e.logs.governance) {
+		if r := e.logs.records[p.Hash]; r == nil || r.seg == nil {
+			e.awaited[p.Hash] = append(e.awaited[p.Hash], d)
+		}
+	}
+}
+
+// mark notes what has to be evaluated because of an item that is new, or newly signed.
+func (e *Evaluator) mark(it *item) {
+	if it.team != e.id && it.act != actAck && it.act != actCharter {
+		return
+	}
+	switch it.act {
+	case actCharter:
+		if c := it.says.(*charterSays); it.team == e.id && c.ver > 1 {
+			e.stale.steps[e.step(c.prev)] = struct{}{}
+		}
+	case actAck:
+		e.markAck(it)
+	case actPresent:
+		u := e.user(it.author)
+		if u.show(it.says.(*presentSays)) || len(it.says.(*presentSays).cuts) > 0 || u.sensible {
+			u.again = true
+		}
+		e.look(u, it)
+	case actAdmit:
+		t := e.ticket(it.says.(*admitSays).invite)
+		t.add(it)
+		e.stale.tickets[t] = struct{}{}
+	case actFork:
+		e.stale.forks = append(e.stale.forks, it)
+	case actLater:
+	default:
+		e.look(e.user(it.author), it)
+	}
+}
+
+// markAck has an ack judged where the charters are that it chooses among.
+func (e *Evaluator) markAck(it *item) {
+	c := e.items[it.charter]
+	switch {
+	case c == nil:
+		e.rule(it, finding{noCharter, it.charter})
+	case c.act != actCharter || c.says.(*charterSays).ver == 1:
+		e.rule(it, finding{rule: notCharter})
+	case c.team != e.id:
+		e.rule(it, finding{rule: otherTeam})
+	default:
+		e.stale.steps[e.step(c.says.(*charterSays).prev)] = struct{}{}
+	}
+}
+
+// look has something that a person did judged.
+func (e *Evaluator) look(u *user, it *item) {
+	if !u.rejudge {
+		u.fresh = append(u.fresh, it)
+	}
+	e.stale.users[u] = struct{}{}
+}
+
+// recorded notes what has to be evaluated because an item stands in a further linked record.
+func (e *Evaluator) recorded(it *item) (changed bool) {
+	switch it.act {
+	case actCharter, actLater, actFork:
+		return false
+	case actAdmit:
+		if it.team != e.id {
+			return false
+		}
+		t := e.tickets[it.says.(*admitSays).invite]
+		t.add(it)
+		e.stale.tickets[t] = struct{}{}
+	default:
+		if it.team != e.id && it.act != actAck {
+			return false
+		}
+		u := e.user(it.author)
+		if !u.sensible && it.ruled() {
+			return false
+		}
+		if it.act == actPresent && u.sensible {
+			u.again = true
+		}
+		if it.act == actAck {
+			e.markAck(it)
+		} else {
+			e.look(u, it)
+		}
+	}
+	e.stale.any = true
+	return true
+}
+
+// linked notes what has to be evaluated because a record took its place in the forest.
+func (e *Evaluator) linked(r *record) (changed bool) {
+	if r.carries != nil {
+		changed = e.recorded(r.carries.of)
+	}
+	if n := e.nodes[r.epoch.Node]; n != nil && n.linked(e, r) {
+		n.recount(e)
+		changed = true
+	}
+	return changed
+}
+
+// decided: a position that stood for itself by its number is held now.
+func (e *Evaluator) decided(d dependant) {
+	e.stale.any = true
+	switch {
+	case d.user != nil:
+		d.user.again = true
+		e.stale.users[d.user] = struct{}{}
+		e.reopen(d.user)
+	case d.ticket != nil:
+		d.ticket.again = true
+		e.stale.tickets[d.ticket] = struct{}{}
+	case d.node != nil:
+		e.stale.nodes[d.node] = struct{}{}
+		d.node.recount(e)
+	}
+}
+
+// reopen has the admissions by all invites of a person judged again.
+func (e *Evaluator) reopen(u *user) {
+	for _, it := range u.ops {
+		if it.act == actInvite {
+			t := e.ticket(it.hash)
+			t.again = true
+			e.stale.tickets[t] = struct{}{}
+		}
+	}
 }
 
 func (e *Evaluator) user(id [32]byte) *user {
 	u := e.users[id]
 	if u == nil {
-		u = &user{id: id, power: None}
+		u = &user{identity: identity{id: id, logs: e.logs}}
 		e.users[id] = u
 	}
 	return u
+}
+
+func (e *Evaluator) node(id [32]byte) *node {
+	n := e.nodes[id]
+	if n == nil {
+		n = &node{id: id}
+		e.nodes[id] = n
+	}
+	return n
 }
 
 func (e *Evaluator) ticket(invite board.Hash) *ticket {
@@ -186,25 +377,77 @@ func (e *Evaluator) ticket(invite board.Hash) *ticket {
 	return t
 }
 
+func (e *Evaluator) step(parent board.Hash) *step {
+	s := e.steps[parent]
+	if s == nil {
+		s = &step{parent: e.items[parent]}
+		e.steps[parent] = s
+	}
+	return s
+}
+
 // State is what the objects added so far mean: the same snapshot as before if nothing changed.
 func (e *Evaluator) State() *State {
 	if !e.stale.any {
 		return e.state
 	}
-	if e.charter != nil && !e.founded {
+	if e.genesis != nil && !e.founded {
 		e.found()
 	}
-	if e.founded && e.charter.Rules <= Rules {
-		for u := range e.stale.users {
-			e.judgeUser(u)
-		}
-		e.judgeTickets()
-		for u := range e.stale.roles {
-			e.settle(u)
-		}
+	if e.founded && e.genesis.Charter.Rules <= Rules {
+		e.evaluate()
 		e.stale.reset()
 	}
 	e.stale.any = false
 	e.state = e.snapshot()
 	return e.state
+}
+
+func (e *Evaluator) evaluate() {
+	for u := range e.stale.users {
+		e.identify(u)
+	}
+	e.rechain()
+	for u := range e.stale.users {
+		e.judgeUser(u)
+	}
+	for _, it := range e.stale.forks {
+		e.rule(it, finding{rule: counts})
+	}
+	for n := range e.stale.nodes {
+		e.judgeNode(n)
+	}
+	e.judgeTickets()
+	for u := range e.stale.roles {
+		e.settle(u)
+	}
+}
+
+// found has everything looked at that waited for the genesis.
+func (e *Evaluator) found() {
+	e.founded = true
+	for h, it := range e.items { // their finding was to wait for the genesis
+		e.changed[h] = it
+	}
+	if e.genesis.Charter.Rules > Rules {
+		return
+	}
+	e.stale.steps[e.step(board.Hash(e.id))] = struct{}{}
+	e.everything()
+}
+
+// everything is judged again.
+func (e *Evaluator) everything() {
+	for _, u := range e.users {
+		u.rejudge = true
+		e.stale.users[u] = struct{}{}
+		e.stale.roles[u] = struct{}{}
+	}
+	for _, n := range e.nodes {
+		e.stale.nodes[n] = struct{}{}
+	}
+	for _, t := range e.tickets {
+		t.again = true
+		e.stale.tickets[t] = struct{}{}
+	}
 }

@@ -4,50 +4,25 @@ import (
 	"slices"
 
 	"weft/board"
-
-	weftv1 "weft/api/weft/v1"
 )
 
-// what an item does, as far as evaluation tells kinds apart.
-type action uint8
-
-const (
-	actLater   action = iota // kept, not evaluated by this version
-	actCharter               // the genesis, or a charter after it
-	actBoard
-	actInvite
-	actAdmit
-	actPresent
-)
-
-// item is an object inside an Evaluator: only what evaluation needs of it.
+// item is an object inside an Evaluator. What counts is decided for each signature of it: the best of them holds.
 type item struct {
-	hash    board.Hash
-	act     action
-	team    board.TeamID
-	author  [32]byte // user; of an admission the node
-	charter board.Hash
-	signers [][32]byte
-	records []board.Position
-	verdict Verdict
-
-	board     *Board
-	invite    *weftv1.Invite
-	admit     *admit
-	presented *presented
+	*fact
+	copies []*signed
+	found  finding
+	place  *place // of an admission
 }
 
-type presented struct {
-	charters []*userCharter
-	accepted []board.NodeID
+// signed is an object with the signature of one key, as entries carry it.
+type signed struct {
+	of  *item
+	key [32]byte
+	at  []*record // that carry it, linked or not
 }
 
-// admit is one admission and its place in the order of its invite.
-type admit struct {
-	invite board.Hash
-	user   board.UserID
-	shown  board.Hash // the user's charter
-	sig    []byte
+// place of an admission in the order of its invite.
+type place struct {
 	proof  proof
 	queued bool // among its ticket's fresh
 
@@ -65,50 +40,33 @@ const (
 	disproven
 )
 
-func newItem(o *Object) *item {
-	it := &item{hash: o.Hash, signers: [][32]byte{o.Key}}
-	switch {
-	case o.Charter != nil:
-		it.act = actCharter
-		return it
-	case o.Op == nil:
-		return it
-	}
-	it.team, it.author, it.charter = board.TeamID(o.Op.Team), [32]byte(o.Op.Author), board.Hash(o.Op.Charter)
-	switch k := o.Op.Kind.(type) {
-	case *weftv1.Operation_Board:
-		if k.Board.BoardKind != 0 {
-			break // a kind of board that this version does not know
-		}
-		it.act = actBoard
-		it.board = &Board{ID: board.OperationBoardID(o.Raw), Name: k.Board.Name, Op: o.Hash, WriteRole: max(Role(k.Board.WriteRole), Member)}
-	case *weftv1.Operation_Invite:
-		it.act, it.invite = actInvite, k.Invite
-	case *weftv1.Operation_Admit:
-		a := k.Admit
-		it.act = actAdmit
-		it.admit = &admit{invite: board.Hash(a.Invite), user: board.UserID(a.User), shown: board.Hash(a.UserCharter), sig: a.InviteSignature}
-	case *weftv1.Operation_Present:
-		it.act, it.presented = actPresent, &presented{o.charters, o.accepted}
-	}
-	return it
-}
-
-// carry adds positions and says whether one of them is new.
-func (it *item) carry(at []board.Position) (added bool) {
-	for _, p := range at {
-		if !slices.Contains(it.records, p) {
-			it.records, added = append(it.records, p), true
+// copy is the item as this key signed it; it may be new.
+func (it *item) copy(key [32]byte) (s *signed, added bool) {
+	for _, s := range it.copies {
+		if s.key == key {
+			return s, false
 		}
 	}
-	return added
+	s = &signed{of: it, key: key}
+	it.copies = append(it.copies, s)
+	return s, true
 }
 
-// sign adds a signer and says whether it is new.
-func (it *item) sign(key [32]byte) bool {
-	if slices.Contains(it.signers, key) {
+// carry notes that a record carries the signed item, and says whether that is news.
+func (s *signed) carry(r *record) bool {
+	if r.carries != nil {
 		return false
 	}
-	it.signers = append(it.signers, key)
-	return true
+	r.carries, s.at = s, append(s.at, r)
+	return r.seg != nil
 }
+
+// ruled says whether the item was judged before.
+func (it *item) ruled() bool { return it.found.rule != unjudged }
+
+// valid says whether the item counts.
+func (it *item) valid() bool { return it.found.status() == Valid }
+
+func compareItems(a, b *item) int { return compareHashes(a.hash, b.hash) }
+
+func compareHashes(a, b board.Hash) int { return slices.Compare(a[:], b[:]) }

@@ -1,120 +1,188 @@
 package team
 
 import (
-	"slices"
-
 	"weft/board"
+
+	weftv1 "weft/api/weft/v1"
 )
 
-// found takes the genesis into force: its people have their power, and everything else is looked at.
-func (e *Evaluator) found() {
-	e.founded = true
-	for h, it := range e.items { // their verdict was to wait for the genesis
-		e.changed[h] = it
-	}
-	if e.charter.Rules > Rules {
+// identify evaluates a person's charters and devices, if they may be other ones now.
+func (e *Evaluator) identify(u *user) {
+	if !u.again {
 		return
 	}
-	for _, a := range e.charter.Admins {
-		e.user([32]byte(a)).power = Admin
+	u.choose()
+	u.views = nil
+	u.sensible = u.speaksOfDevices() || len(u.cuts) > 0
+	for _, s := range u.stints {
+		u.sensible = u.sensible || s.to >= 0
 	}
-	for _, o := range e.charter.Owners {
-		e.user([32]byte(o)).power = Owner
+	for _, a := range u.acks {
+		e.markAck(a)
 	}
-	for _, n := range e.charter.Relays {
-		e.serve(board.NodeID(n), 1)
-	}
-	for _, u := range e.users {
-		u.again = true
-		e.stale.users[u] = struct{}{}
-	}
-	for _, t := range e.tickets {
-		t.again = true
-		e.stale.tickets[t] = struct{}{}
-	}
+	u.again, u.rejudge = false, true
+	e.stale.roles[u] = struct{}{}
 }
 
-// judgeUser evaluates a user's chain, if it may be another one, and then what the user's devices signed.
+// speaksOfDevices says whether presents say what was accepted of devices.
+func (u *user) speaksOfDevices() bool {
+	for _, p := range u.presents {
+		if len(p.says.(*presentSays).cuts) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeUser judges what a person signed, if it may be judged in another way now.
 func (e *Evaluator) judgeUser(u *user) {
 	look := u.fresh
-	if u.again {
-		u.choose()
-		e.stale.roles[u] = struct{}{}
-		look = slices.Concat(u.presents, u.ops)
+	if u.rejudge {
+		for _, it := range u.presents {
+			e.rule(it, e.judgePresent(it, u))
+		}
+		look = u.ops
 	}
 	for _, it := range look {
 		if it.act == actPresent {
-			e.rule(it, u.counts(it.signers...))
+			e.rule(it, e.judgePresent(it, u))
 		} else {
 			e.rule(it, e.judgeOperation(it, u))
 		}
 	}
-	u.again, u.fresh = false, nil
+	u.rejudge, u.fresh = false, nil
 }
 
-// rule sets an item's verdict and marks what hangs on it.
-func (e *Evaluator) rule(it *item, v Verdict) {
-	if it.verdict == v {
+func (e *Evaluator) judgePresent(it *item, u *user) (best finding) {
+	for _, s := range it.copies {
+		best = best.better(u.counts(s))
+	}
+	return best
+}
+
+// rule sets an item's finding and marks what hangs on it.
+func (e *Evaluator) rule(it *item, f finding) {
+	if it.found == f {
 		return
 	}
-	it.verdict = v
+	was := it.valid()
+	it.found = f
 	e.changed[it.hash] = it
-	switch it.act {
-	case actBoard:
-		e.boards = true
-	case actInvite:
+	switch k := it.says.(type) {
+	case *Board:
+		e.renewed.boards = true
+	case *weftv1.Invite:
 		t := e.ticket(it.hash)
+		t.again = true
+		e.stale.tickets[t] = struct{}{}
+	case *requestSays:
+		e.renewed.requests = true
+	case *Floor:
+		e.renewed.floors = true
+	case *setSays:
+		if was != it.valid() {
+			e.stale.roles[e.user(k.user)] = struct{}{}
+		}
+	case *nodeSays:
+		e.stale.nodes[e.node(k.node)] = struct{}{}
+	case *forkSays:
+		e.stale.nodes[e.node(k.Node)] = struct{}{}
+	case *uninviteSays:
+		t := e.ticket(k.invite)
 		t.again = true
 		e.stale.tickets[t] = struct{}{}
 	}
 }
 
-// judgeOperation: an operation by a person counts under a canonical charter that gives its author power, signed by a
-// device that counts (trust §6).
-func (e *Evaluator) judgeOperation(it *item, u *user) Verdict {
-	if v := e.judgeCharter(it); v.Status != Valid {
-		return v
-	}
-	if u.power == None {
-		return Verdict{Status: Void, Reason: reasonNoPower}
-	}
-	return u.counts(it.signers...)
-}
-
-// judgeCharter: an item belongs to this team and acts under a charter on the canonical chain, which here is the genesis.
-func (e *Evaluator) judgeCharter(it *item) Verdict {
+// judgeCharter: an item belongs to this team and acts under a charter on the chain, at index i.
+func (e *Evaluator) judgeCharter(it *item) (i int, f finding) {
 	if it.team != e.id {
-		return Verdict{Status: Void, Reason: reasonOtherTeam}
+		return 0, finding{rule: otherTeam}
 	}
-	if it.charter == board.Hash(e.id) {
-		return Verdict{Status: Valid}
+	if i, ok := e.pos[it.charter]; ok {
+		return i, finding{rule: counts}
 	}
 	switch c := e.items[it.charter]; {
 	case c == nil:
-		return Verdict{Status: Pending, Reason: reasonNoCharter, Missing: it.charter}
+		return 0, finding{noCharter, it.charter}
+	case c == e.upgrade:
+		return 0, finding{rule: upgrade}
 	case c.act != actCharter:
-		return Verdict{Status: Void, Reason: reasonNotCharter}
+		return 0, finding{rule: notCharter}
+	default:
+		if missing, hangs := e.hangs(c); hangs {
+			return 0, finding{noCharter, missing}
+		}
 	}
-	return Verdict{Status: Unevaluated, Reason: reasonLaterCharter}
+	return 0, finding{rule: charterLost}
 }
 
-// settled is the verdict of an item that needs no judging by others, or that waits for the genesis.
-func (e *Evaluator) settled(it *item) Verdict {
-	evaluating := e.founded && e.charter.Rules <= Rules
-	switch {
-	case it.act == actCharter && board.TeamID(it.hash) == e.id && e.charter != nil:
-		return Verdict{Status: Valid}
-	case it.act == actCharter, it.act == actLater:
-		if it.team != e.id && it.team != (board.TeamID{}) {
-			return Verdict{Status: Void, Reason: reasonOtherTeam}
-		}
-		return Verdict{Status: Unevaluated, Reason: reasonLater}
-	case it.act == actPresent && it.team != e.id:
-		return Verdict{Status: Void, Reason: reasonOtherTeam}
-	case e.founded && !evaluating:
-		return Verdict{Status: Unevaluated, Reason: reasonUpgrade}
-	case !e.founded:
-		return Verdict{Status: Pending, Reason: reasonNoGenesis, Missing: board.Hash(e.id)}
+// judgeOperation: what a person does counts under a charter on the chain that gives its author power, or where the kind
+// lets anyone act; signed by a device that counts; and if that power was lost later, only what the loss accepted (trust §6).
+func (e *Evaluator) judgeOperation(it *item, u *user) finding {
+	i, f := e.judgeCharter(it)
+	if f.rule != counts {
+		return f
 	}
-	return it.verdict
+	s := stintAt(u.stints, i)
+	switch k := it.says.(type) {
+	case *requestSays:
+		return e.judgePresent(it, u)
+	case *Floor:
+		if k.Position.Board == e.logs.governance {
+			return finding{rule: governanceFloor}
+		}
+		if s == nil && k.Position.Node == board.NodeID(it.author) {
+			return e.judgeOwnFloor(it)
+		}
+	case *setSays:
+		if s == nil && k.user == u.id && k.role == Removed {
+			return e.judgePresent(it, u) // leaving
+		}
+		if s != nil && stintAt(e.user(k.user).stints, i) != nil {
+			return finding{rule: hasPower}
+		}
+	}
+	if s == nil {
+		return finding{rule: noPower}
+	}
+	if s.to < 0 {
+		return e.judgePresent(it, u)
+	}
+	var best finding
+	for _, c := range it.copies {
+		f := finding{rule: afterLoss}
+		if e.logs.under(c, s.cut) {
+			f = u.view(s.cut).counts(c) // what the cut accepted is judged by the presents under it: a demoted admin takes nothing back
+		}
+		best = best.better(f)
+	}
+	return best
+}
+
+// judgeOwnFloor: a node prunes its own log.
+func (e *Evaluator) judgeOwnFloor(it *item) finding {
+	for _, c := range it.copies {
+		if c.key == it.author {
+			return finding{rule: counts}
+		}
+	}
+	return finding{rule: ownFloor}
+}
+
+// settled is the finding of an item that needs no judging by others, or that waits for the genesis.
+func (e *Evaluator) settled(it *item) finding {
+	switch {
+	case board.TeamID(it.hash) == e.id && it.act == actCharter && e.genesis != nil:
+		return finding{rule: counts}
+	case it.team != e.id && it.act != actAck:
+		return finding{rule: otherTeam}
+	case it.act == actLater:
+		return finding{rule: later}
+	case !e.founded:
+		return finding{noGenesis, board.Hash(e.id)}
+	case e.genesis.Charter.Rules > Rules:
+		return finding{rule: upgrade}
+	}
+	return it.found
 }

@@ -76,7 +76,8 @@ type Admission struct {
 
 // CheckKnock judges someone who stands in the lobby of node at wall time now. It answers for the invite's expiry and
 // quota, which only its admitter does. Errors wrap board.ErrMalformed, board.ErrTooLarge, board.ErrBadSignature,
-// board.ErrNotFound (team or invite), ErrNotAdmitter, ErrExpired, ErrQuota, ErrLimit or ErrUpgradeNeeded.
+// board.ErrNotFound (team or invite, or the invite was withdrawn), ErrNotAdmitter, ErrExpired, ErrQuota, ErrLimit, ErrRemoved,
+// ErrJoinClosed, ErrApproval, ErrTeamClosed or ErrUpgradeNeeded.
 func (s *State) CheckKnock(k *weftv1.Knock, node board.NodeID, now time.Time) (Admission, error) {
 	if err := checkKnock(k); err != nil {
 		return Admission{}, err
@@ -89,7 +90,7 @@ func (s *State) CheckKnock(k *weftv1.Knock, node board.NodeID, now time.Time) (A
 	}
 	inv, ok := s.Invite(board.Hash(k.Invite))
 	switch {
-	case !ok:
+	case !ok || inv.Withdrawn:
 		return Admission{}, fmt.Errorf("couldn't admit: invite: %w", board.ErrNotFound)
 	case inv.Admitter != node:
 		return Admission{}, fmt.Errorf("couldn't admit: %w", ErrNotAdmitter)
@@ -107,7 +108,15 @@ func (s *State) CheckKnock(k *weftv1.Knock, node board.NodeID, now time.Time) (A
 		a.Already, a.Role, a.Cred = true, p.Role, p.Cred
 		return a, nil
 	}
-	switch {
+	switch r, join := s.Role(a.User), s.Policy().Join; {
+	case s.closed:
+		return Admission{}, fmt.Errorf("couldn't admit: %w", ErrTeamClosed)
+	case r == Removed || r == Banned:
+		return Admission{}, fmt.Errorf("couldn't admit: you were %w", ErrRemoved)
+	case join == weftv1.JoinMode_JOIN_MODE_CLOSED:
+		return Admission{}, fmt.Errorf("couldn't admit: %w", ErrJoinClosed)
+	case join == weftv1.JoinMode_JOIN_MODE_APPROVAL:
+		return Admission{}, fmt.Errorf("couldn't admit: %w", ErrApproval)
 	case inv.ExpiresMs != 0 && now.UnixMilli() >= int64(min(inv.ExpiresMs, 1<<62)):
 		return Admission{}, fmt.Errorf("couldn't admit: %w", ErrExpired)
 	case inv.Used >= inv.Quota:
@@ -150,16 +159,16 @@ func (s *State) shown(k *weftv1.Knock) (Admission, error) {
 
 // stands says whether a present by itself makes its newest charter the one that counts.
 func stands(o *Object) bool {
-	u := &user{id: board.UserID(o.Op.Author)}
-	u.show(&presented{o.charters, o.accepted})
+	u := &identity{id: board.UserID(o.Op.Author)}
+	u.show(&presentSays{charters: o.charters, accepted: o.accepted})
 	u.choose()
-	return u.head != nil && u.head.hash == o.last().hash
+	return u.head() != nil && u.head().hash == o.last().hash
 }
 
 // size is how many people have a role.
 func (s *State) size() (n int) {
 	s.people.all(func(_ board.UserID, m *member) {
-		if m.role != None {
+		if m.role != None && m.role >= Reader {
 			n++
 		}
 	})

@@ -26,6 +26,7 @@ type Object struct {
 
 	charters []*userCharter // of a present, oldest first
 	accepted []board.NodeID // of a present: homes that signed
+	fork     *board.Fork    // of a fork
 }
 
 // sizes is the most bytes an object of each kind may have.

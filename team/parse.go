@@ -34,12 +34,14 @@ func checkCharter(m *weftv1.TeamCharter) error {
 	c.size(m.Nonce, 16, "the nonce")
 	c.that(len(m.Successor) == 0 || m.Ver > 1 && len(m.Successor) == 32, "bad successor")
 	c.that(len(m.Cuts) <= MaxOwners+MaxAdmins && (m.Ver > 1 || len(m.Cuts) == 0), "bad cuts")
+	var users [][]byte
 	for _, p := range m.Cuts {
-		c.size(p.User, 32, "a cut's user")
+		users = append(users, p.User)
 		c.cut(p.Cut)
 		c.that(p.KeepAs >= weftv1.Role_ROLE_BANNED && p.KeepAs <= weftv1.Role_ROLE_MEMBER, "a cut keeps an unknown role")
 		c.ids(p.Parents, 32, 0, maxParents, "parents")
 	}
+	c.ids(users, 32, 0, MaxOwners+MaxAdmins, "users of cuts")
 	return c.err("charter")
 }
 
@@ -74,14 +76,20 @@ func (o *Object) checkOperation(sigs *signatures) error {
 		if c.why == "" {
 			return o.checkPresent(k.Present, sigs)
 		}
+	case *weftv1.Operation_Fork:
+		if c.why == "" {
+			var err error
+			o.fork, err = board.ParseFork(k.Fork)
+			return err
+		}
 	default:
-		checkLater(&c, m)
+		checkChange(&c, m)
 	}
 	return c.err("operation")
 }
 
-// checkLater bounds the kinds that this version keeps but does not evaluate.
-func checkLater(c *checker, m *weftv1.Operation) {
+// checkChange bounds what changes people's roles, nodes and logs.
+func checkChange(c *checker, m *weftv1.Operation) {
 	switch k := m.Kind.(type) {
 	case *weftv1.Operation_Set:
 		c.size(k.Set.User, 32, "the user")
@@ -104,13 +112,6 @@ func checkLater(c *checker, m *weftv1.Operation) {
 		for _, d := range k.Floor.Devices {
 			c.size(d.Device, 32, "a device")
 		}
-	case *weftv1.Operation_Fork:
-		for _, b := range [][]byte{k.Fork.RecordA, k.Fork.RecordB} {
-			c.size(b, 168, "a record")
-		}
-		for _, b := range [][]byte{k.Fork.HeadSignatureA, k.Fork.HeadSignatureB} {
-			c.size(b, 64, "a head's signature")
-		}
 	}
 }
 
@@ -122,10 +123,12 @@ func (o *Object) checkPresent(p *weftv1.Present, sigs *signatures) error {
 	c.that(len(p.Acceptances) <= MaxHomes, "too many acceptances")
 	c.that(len(p.Cuts) <= MaxKeys, "too many cuts")
 	c.ids(p.Parents, 32, 0, maxParents, "parents")
+	var devices [][]byte
 	for _, d := range p.Cuts {
-		c.size(d.Device, 32, "a device")
+		devices = append(devices, d.Device)
 		c.cut(d.Cut)
 	}
+	c.ids(devices, 32, 0, MaxKeys, "devices of cuts")
 	if err := c.err("present"); err != nil {
 		return err
 	}

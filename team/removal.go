@@ -1,6 +1,8 @@
 package team
 
-import "weft/board"
+import (
+	"weft/board"
+)
 
 // Removal says who took somebody's role away.
 type Removal struct {
@@ -13,21 +15,50 @@ type Removal struct {
 }
 
 // Removal of u; false for someone who was not removed.
-func (s *State) Removal(u board.UserID) (Removal, bool) { return Removal{}, false }
-
-// Proof are the governance objects that show u's present role: charters, acks, operations, presents, in an order in which
-// they can be read.
-func (s *State) Proof(u board.UserID) []board.Hash { return nil }
-
-// Register are the counting operations (and charters) on a user: heads are those that no other one replaces.
-func (s *State) Register(u board.UserID) (heads, all []board.Hash) {
-	if m, ok := s.people.get(u); ok {
-		for _, c := range m.creds {
-			heads = append(heads, c.hash)
-		}
+func (s *State) Removal(u board.UserID) (Removal, bool) {
+	m, ok := s.people.get(u)
+	if !ok || m.role != Removed && m.role != Banned {
+		return Removal{}, false
 	}
-	return heads, heads
+	r := newRegister(u, m.register)
+	for _, i := range r.heads() {
+		x := r.entries[i]
+		if x.role != m.role {
+			continue
+		}
+		out := Removal{Role: m.role, Object: x.hash, Proof: s.Proof(u)}
+		if k, ok := x.says.(*setSays); ok {
+			out.By, out.Left, out.Reason = x.author, x.author == u, k.reason
+		}
+		return out, true
+	}
+	return Removal{}, false
 }
 
-// Outsiders are people who were removed or banned, by name and id.
-func (s *State) Outsiders() []Person { return nil }
+// Register are the counting operations (and charters) on a user, by hash: heads are those that no other one replaces.
+func (s *State) Register(u board.UserID) (heads, all []board.Hash) {
+	m, ok := s.people.get(u)
+	if !ok || len(m.register) == 0 {
+		return nil, nil
+	}
+	r := newRegister(u, m.register)
+	for i, x := range r.entries {
+		all = append(all, x.hash)
+		if !r.graph.replaced(i) {
+			heads = append(heads, x.hash)
+		}
+	}
+	return heads, all
+}
+
+// limitsOf are the counting operations that took rights from a user, whether or not something replaces them.
+func (s *State) limitsOf(u board.UserID) (out []board.Hash) {
+	if m, ok := s.people.get(u); ok {
+		for _, x := range m.register {
+			if x.role < Member {
+				out = append(out, x.hash)
+			}
+		}
+	}
+	return out
+}

@@ -1,6 +1,10 @@
 package team
 
-import "weft/board"
+import (
+	"slices"
+
+	"weft/board"
+)
 
 // Request is somebody's wish to join that nobody has answered.
 type Request struct {
@@ -14,30 +18,39 @@ type Request struct {
 
 // Requests that nobody has answered, by hash: their authors have no role, and no counting operation on them names the
 // request among its parents, as NewSet's do.
-func (s *State) Requests() []Request { return nil }
-
-// Proposal is a charter that may follow the one that counts, once enough owners agree.
-type Proposal struct {
-	Charter board.Hash
-	By      board.UserID   // whose device made it, if that is an owner or admin
-	Owners  []board.UserID // who agreed, in their order
-	Admins  []board.UserID
-	Missing []board.UserID // owners who have not agreed
-	Words   []string       // what it would change
-	Valid   bool           // enough owners agree, but another one is preferred
+func (s *State) Requests() (out []Request) {
+	for _, f := range s.requests {
+		if !s.open(f) {
+			continue
+		}
+		k := f.says.(*requestSays)
+		r := Request{Op: f.hash, User: f.author, Note: k.note, Device: k.device}
+		if m, ok := s.people.get(f.author); ok {
+			r.Name, r.Homes = m.name, m.homes
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
-// Proposals are the charters that may follow the one that counts, by hash.
-func (s *State) Proposals() []Proposal { return nil }
-
-// WantsAck are charters that id's device should agree to without asking anyone: those that count and whose parent gives
-// id's user a say, where no device of the user has agreed to one in the same place yet (trust §5).
-func (s *State) WantsAck(id Identity) []board.Hash { return nil }
-
-// Chain is the team's charters that count, from its genesis on.
-func (s *State) Chain() []board.Hash {
-	if s.charter == nil {
-		return nil
+// open says whether a request is unanswered.
+func (s *State) open(f *fact) bool {
+	m, ok := s.people.get(f.author)
+	if !ok || m.role == None {
+		return true
 	}
-	return []board.Hash{board.Hash(s.id)}
+	return m.role == Removed && !slices.ContainsFunc(m.register, func(x entry) bool {
+		k, ok := x.says.(*setSays)
+		return ok && slices.Contains(k.parents, f.hash)
+	})
+}
+
+// requestsOf are the unanswered requests of a user.
+func (s *State) requestsOf(u board.UserID) (out []board.Hash) {
+	for _, f := range s.requests {
+		if f.author == u && s.open(f) {
+			out = append(out, f.hash)
+		}
+	}
+	return out
 }

@@ -81,13 +81,22 @@ const GeneralName = "general"
 type State struct {
 	id         board.TeamID
 	governance board.ID
-	charter    *weftv1.TeamCharter
+	charter    *weftv1.TeamCharter // that counts
 	genesis    *Object
+	chain      []*fact            // charters that count
+	choices    []*choice          // what may follow each of them
+	pos        map[board.Hash]int // where in the chain a charter stands
+	upgrade    *fact              // the charter after them needs newer rules
+	closed     bool
 	people     *table[board.UserID, *member]
 	objects    *table[board.Hash, *outcome]
 	invites    *table[board.Hash, *InviteState]
 	boards     map[board.ID]Board
 	nodes      []board.NodeID
+	origins    []board.NodeID
+	fates      map[board.NodeID]*nodeFate
+	requests   []*fact // that count, by hash
+	floors     []*fact // likewise
 }
 
 func newState(id board.TeamID) *State {
@@ -125,6 +134,7 @@ type InviteState struct {
 	Used      uint32 // users admitted
 	ExpiresMs uint64 // milliseconds since 1970; 0: never
 	Author    board.UserID
+	Withdrawn bool // by an uninvite, or with the power of its author: only people accepted before are in by it
 }
 
 // ID of the team.
@@ -137,10 +147,15 @@ func (s *State) Known() bool { return s.charter != nil }
 func (s *State) Name() string { return s.charter.GetName() }
 
 // Rules is the version of the rules that the team needs; 0 while it is not Known.
-func (s *State) Rules() uint32 { return s.charter.GetRules() }
+func (s *State) Rules() uint32 {
+	if s.upgrade != nil {
+		return s.upgrade.says.(*charterSays).m.Rules
+	}
+	return s.charter.GetRules()
+}
 
 // UpgradeNeeded says that the team needs rules that this version does not have: its records are kept and carried, and
-// nothing is evaluated or written.
+// nothing more is evaluated or written. Roles and all else stay as of the last charter that this version understands.
 func (s *State) UpgradeNeeded() bool { return s.Rules() > Rules }
 
 // Charter that counts; nil while the team is not Known. It must not be changed.
@@ -160,7 +175,7 @@ func (s *State) Role(u board.UserID) Role {
 // CanWrite says whether u may write to board b.
 func (s *State) CanWrite(u board.UserID, b board.ID) bool {
 	m, ok := s.people.get(u)
-	if !ok || m.role == None {
+	if !ok || !m.clear || s.closed || s.UpgradeNeeded() {
 		return false
 	}
 	to, ok := s.boards[b]
@@ -170,7 +185,7 @@ func (s *State) CanWrite(u board.UserID, b board.ID) bool {
 // Cred is what u's entries have to name as the right to write; false for someone who may not write.
 func (s *State) Cred(u board.UserID) (board.Hash, bool) {
 	m, ok := s.people.get(u)
-	if !ok || m.role == None || m.role < Member {
+	if !ok || !m.clear || s.closed || s.UpgradeNeeded() {
 		return board.Hash{}, false
 	}
 	return m.cred, true
@@ -236,21 +251,30 @@ func (s *State) Board(id board.ID) (Board, bool) {
 	return b, ok
 }
 
-// Member is what is known of someone with a role.
+// Member is what is known of someone in the team: a reader or more.
 func (s *State) Member(u board.UserID) (Person, bool) {
 	m, ok := s.people.get(u)
-	if !ok || m.role == None {
+	if !ok || m.role == None || m.role < Reader {
 		return Person{}, false
 	}
-	return Person{User: u, Name: m.name, Role: m.role, Cred: m.cred, Homes: m.homes, Devices: s.Devices(u)}, true
+	return s.person(u, m), true
 }
 
-// Members are all people with a role, the most powerful first, then by name, then by id.
-func (s *State) Members() []Person {
+func (s *State) person(u board.UserID, m *member) Person {
+	return Person{User: u, Name: m.name, Role: m.role, Cred: m.cred, Homes: m.homes, Devices: s.Devices(u)}
+}
+
+// Members are all people in the team, readers or more, the most powerful first, then by name, then by id.
+func (s *State) Members() []Person { return s.list(func(r Role) bool { return r >= Reader }) }
+
+// Outsiders are people who were removed or banned, by role, name and id.
+func (s *State) Outsiders() []Person { return s.list(func(r Role) bool { return r < Reader }) }
+
+func (s *State) list(takes func(Role) bool) []Person {
 	var out []Person
-	s.people.all(func(u board.UserID, _ *member) {
-		if p, ok := s.Member(u); ok {
-			out = append(out, p)
+	s.people.all(func(u board.UserID, m *member) {
+		if m.role != None && takes(m.role) {
+			out = append(out, s.person(u, m))
 		}
 	})
 	slices.SortFunc(out, func(a, b Person) int {
@@ -259,11 +283,11 @@ func (s *State) Members() []Person {
 	return out
 }
 
-// Invites that count, by hash of the operation; used up and expired ones too.
+// Invites that count, by hash of the operation; used up and expired ones too, withdrawn ones not.
 func (s *State) Invites() []InviteState {
 	var out []InviteState
 	s.invites.all(func(_ board.Hash, i *InviteState) {
-		if i != nil {
+		if i != nil && !i.Withdrawn {
 			out = append(out, *i)
 		}
 	})
@@ -271,7 +295,7 @@ func (s *State) Invites() []InviteState {
 	return out
 }
 
-// Invite made by the operation with this hash, if it counts.
+// Invite made by the operation with this hash, if it counts, also if it was withdrawn.
 func (s *State) Invite(op board.Hash) (InviteState, bool) {
 	if i, ok := s.invites.get(op); ok && i != nil {
 		return *i, true
@@ -282,7 +306,7 @@ func (s *State) Invite(op board.Hash) (InviteState, bool) {
 // Verdict of an object of the team; false for one that is not here.
 func (s *State) Verdict(object board.Hash) (Verdict, bool) {
 	if o, ok := s.objects.get(object); ok {
-		return o.verdict, true
+		return o.found.verdict(), true
 	}
 	return Verdict{}, false
 }

@@ -3,11 +3,16 @@ package team
 import "maps"
 
 // table is an immutable map in 256 parts, by the first byte of the key. A changed copy shares the parts that did not
-// change, so that a snapshot after one more object costs some microseconds however large the team is.
-type table[K ~[32]byte, V any] [256]map[K]V
+// change, so that a snapshot after one more object costs some microseconds however large the team is, and so that two
+// snapshots are compared by what differs.
+type table[K ~[32]byte, V any] [256]*part[K, V]
 
-func (t *table[K, V]) get(k K) (V, bool) {
-	v, ok := t[k[0]][k]
+type part[K comparable, V any] struct{ m map[K]V }
+
+func (t *table[K, V]) get(k K) (v V, ok bool) {
+	if p := t[k[0]]; p != nil {
+		v, ok = p.m[k]
+	}
 	return v, ok
 }
 
@@ -22,20 +27,37 @@ func (t *table[K, V]) with(set map[K]V) *table[K, V] {
 		i := k[0]
 		if !copied[i] {
 			copied[i] = true
-			if c[i] = maps.Clone(t[i]); c[i] == nil {
-				c[i] = map[K]V{}
+			p := &part[K, V]{m: map[K]V{}}
+			if t[i] != nil {
+				p.m = maps.Clone(t[i].m)
 			}
+			c[i] = p
 		}
-		c[i][k] = v
+		c[i].m[k] = v
 	}
 	return &c
 }
 
 // all calls f with each entry, in no order.
 func (t *table[K, V]) all(f func(K, V)) {
-	for _, part := range t {
-		for k, v := range part {
-			f(k, v)
+	for _, p := range t {
+		if p != nil {
+			for k, v := range p.m {
+				f(k, v)
+			}
+		}
+	}
+}
+
+// since calls f with the entries in parts that are not those of old: all that are new or another one, and some others.
+func (t *table[K, V]) since(old *table[K, V], f func(k K, was V, now V)) {
+	for i, p := range t {
+		if p == nil || p == old[i] {
+			continue
+		}
+		for k, now := range p.m {
+			was, _ := old.get(k)
+			f(k, was, now)
 		}
 	}
 }

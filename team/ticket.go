@@ -15,38 +15,52 @@ import (
 // arrival can change: first those that a counting record of the admitter's own log carries, by (epoch, seq), then the
 // others by hash.
 type ticket struct {
-	item   *item // the invite, or whatever has the hash that admissions name; nil while it is not here
-	admits []*item
-	again  bool    // everything is to be put in order and counted again
-	fresh  []*item // else: only these came, since
-	order  []*item // eligible admissions
-	users  map[board.UserID]struct{}
+	item      *item // the invite, or whatever has the hash that admissions name; nil while it is not here
+	admits    []*item
+	uninvites []*item // of it, whether or not they count
+	again     bool    // everything is to be put in order and counted again
+	fresh     []*item // else: only these came, since
+	limits    []limit // cuts that an admission must be under
+	order     []*item // eligible admissions
+	users     map[board.UserID]struct{}
+}
+
+// limit is a cut that an admission must be under, and the rule that says so.
+type limit struct {
+	cut  *Cut
+	rule rule
 }
 
 // add notes an admission that is new or has new records.
-func (t *ticket) add(e *Evaluator, it *item) {
+func (t *ticket) add(it *item) {
 	if it.ruled() {
 		t.again = true
 		return
 	}
-	if !it.admit.queued {
-		it.admit.queued = true
+	if !it.place.queued {
+		it.place.queued = true
 		t.fresh = append(t.fresh, it)
 	}
 }
 
-// ruled says whether the item was judged before.
-func (it *item) ruled() bool { return it.verdict.Status != 0 }
+// invite is what the ticket's invite says; nil if it is none, or not here.
+func (t *ticket) invite() *weftv1.Invite {
+	if t.item == nil {
+		return nil
+	}
+	i, _ := t.item.says.(*weftv1.Invite)
+	return i
+}
 
 // judgeTickets evaluates the stale invites' admissions.
 func (e *Evaluator) judgeTickets() {
 	e.prove()
 	for t := range e.stale.tickets {
-		if t.again || t.counts() != (Verdict{Status: Valid}) || !e.append(t) {
+		if t.again || t.counts().rule != counts || !e.append(t) {
 			e.recount(t)
 		}
 		for _, it := range t.fresh {
-			it.admit.queued = false
+			it.place.queued = false
 		}
 		t.again, t.fresh = false, nil
 	}
@@ -59,15 +73,16 @@ func (e *Evaluator) prove() {
 	var of []*item
 	flush := func() {
 		for _, it := range of {
-			it.admit.proof = proven
+			it.place.proof = proven
 		}
 		for _, i := range batch.Verify() {
-			of[i].admit.proof = disproven
+			of[i].place.proof = disproven
 		}
 		batch, of = board.Batch{}, of[:0]
 	}
 	for t := range e.stale.tickets {
-		if t.item == nil || t.item.invite == nil {
+		invite := t.invite()
+		if invite == nil {
 			continue
 		}
 		l := t.fresh
@@ -75,12 +90,13 @@ func (e *Evaluator) prove() {
 			l = t.admits
 		}
 		for _, it := range l {
-			if it.admit.proof != unchecked {
+			if it.place.proof != unchecked {
 				continue
 			}
-			it.admit.proof = proven // until flush: once in a batch is enough
-			h := inviteHash(it.team, it.admit.user, it.admit.shown, board.NodeID(it.author))
-			batch.Add([32]byte(t.item.invite.Key), board.SignInvite, h, it.admit.sig)
+			it.place.proof = proven // until flush: once in a batch is enough
+			a := it.says.(*admitSays)
+			h := inviteHash(it.team, a.user, a.shown, board.NodeID(it.author))
+			batch.Add([32]byte(invite.Key), board.SignInvite, h, a.sig)
 			if of = append(of, it); len(of) == most {
 				flush()
 			}
@@ -97,55 +113,87 @@ func inviteHash(t board.TeamID, u board.UserID, shown board.Hash, admitter board
 	return sha256.Sum256(b)
 }
 
-// counts is the verdict of the invite itself, as an admission sees it.
-func (t *ticket) counts() Verdict {
+// counts is what an admission sees of the invite itself.
+func (t *ticket) counts() finding {
 	switch {
 	case t.item == nil:
-		return Verdict{Status: Pending, Reason: reasonNoInvite}
-	case t.item.act != actInvite:
-		return Verdict{Status: Void, Reason: reasonNotInvite}
-	case t.item.verdict.Status == Void:
-		return Verdict{Status: Void, Reason: reasonInviteVoid}
-	case t.item.verdict.Status != Valid:
-		return t.item.verdict
+		return finding{rule: noInvite}
+	case t.invite() == nil:
+		return finding{rule: notInvite}
+	case t.item.found.status() == Pending:
+		return finding{invitePending, t.item.found.missing}
+	case t.item.found.rule != counts:
+		return finding{rule: inviteVoid}
 	}
-	return Verdict{Status: Valid}
+	return finding{rule: counts}
+}
+
+// limit finds the cuts that admissions must be under: those of counting uninvites; of charters that take the inviter's
+// power, or name the inviter without it; of the admitter's denial.
+func (e *Evaluator) limit(t *ticket) {
+	t.limits = t.limits[:0]
+	if t.counts().rule != counts {
+		return
+	}
+	for _, x := range t.uninvites {
+		if x.valid() {
+			t.limits = append(t.limits, limit{x.says.(*uninviteSays).cut, withdrawn})
+		}
+	}
+	made := e.pos[t.item.charter]
+	for _, c := range e.user(t.item.author).cuts {
+		if e.pos[c.hash] > made {
+			t.limits = append(t.limits, limit{c.says.(*charterSays).cutOf(t.item.author).cut, withdrawnByLoss})
+		}
+	}
+	if n := e.nodes[board.NodeID(t.invite().Admitter)]; n != nil && n.denied {
+		for _, c := range n.accepted {
+			t.limits = append(t.limits, limit{c, denied})
+		}
+	}
 }
 
 // eligible judges an admission but for the quota.
-func (e *Evaluator) eligible(t *ticket, it *item, invite Verdict) Verdict {
-	if v := e.judgeCharter(it); v.Status != Valid {
-		return v
+func (e *Evaluator) eligible(t *ticket, it *item, invite finding) finding {
+	if _, f := e.judgeCharter(it); f.rule != counts {
+		return f
 	}
 	switch {
-	case invite.Status == Pending && invite.Missing.IsZero():
-		return Verdict{Status: Pending, Reason: reasonNoInvite, Missing: it.admit.invite}
-	case invite.Status != Valid:
+	case invite.rule == noInvite:
+		return finding{noInvite, it.says.(*admitSays).invite}
+	case invite.rule != counts:
 		return invite
-	case !bytes.Equal(t.item.invite.Admitter, it.author[:]):
-		return Verdict{Status: Void, Reason: reasonNotAdmitter}
-	case it.admit.proof != proven:
-		return Verdict{Status: Void, Reason: reasonBadProof}
+	case !bytes.Equal(t.invite().Admitter, it.author[:]):
+		return finding{rule: notAdmitter}
+	case it.place.proof != proven:
+		return finding{rule: badProof}
+	}
+	for _, l := range t.limits {
+		if !slices.ContainsFunc(it.copies, func(s *signed) bool { return e.logs.under(s, l.cut) }) {
+			return finding{rule: l.rule}
+		}
 	}
 	return invite
 }
 
-// place finds the first counting record of the admitter's own log that carries the admission.
-func (e *Evaluator) place(it *item) {
-	a := it.admit
+// put finds the first counting record of the admitter's own log that carries the admission.
+func (e *Evaluator) put(it *item) {
+	a, n := it.place, e.node(it.author)
 	a.own = false
-	for _, p := range it.records {
-		if p.Node != board.NodeID(it.author) || p.Board != e.state.governance || !e.counting(p) {
-			continue
-		}
-		if c := cmp.Or(p.Epoch.Compare(a.at), cmp.Compare(p.Seq, a.seq)); !a.own || c < 0 {
-			a.own, a.at, a.seq = true, p.Epoch, p.Seq
+	for _, s := range it.copies {
+		for _, r := range s.at {
+			if r.seg == nil || r.epoch.Node != n.id || !e.counting(n, r) {
+				continue
+			}
+			if c := cmp.Or(r.epoch.Epoch.Compare(a.at), cmp.Compare(r.seq, a.seq)); !a.own || c < 0 {
+				a.own, a.at, a.seq = true, r.epoch.Epoch, r.seq
+			}
 		}
 	}
 }
 
 func compareAdmits(x, y *item) int {
-	a, b := x.admit, y.admit
+	a, b := x.place, y.place
 	switch {
 	case a.own != b.own && a.own:
 		return -1
@@ -156,19 +204,20 @@ func compareAdmits(x, y *item) int {
 			return c
 		}
 	}
-	return bytes.Compare(x.hash[:], y.hash[:])
+	return compareItems(x, y)
 }
 
 // recount judges all admissions of an invite.
 func (e *Evaluator) recount(t *ticket) {
+	e.limit(t)
 	invite := t.counts()
 	t.order, t.users = t.order[:0], map[board.UserID]struct{}{}
 	for _, it := range t.admits {
-		if v := e.eligible(t, it, invite); v.Status != Valid {
-			e.grant(t, it, v)
+		if f := e.eligible(t, it, invite); f.rule != counts {
+			e.grant(it, f)
 			continue
 		}
-		e.place(it)
+		e.put(it)
 		t.order = append(t.order, it)
 	}
 	slices.SortFunc(t.order, compareAdmits)
@@ -187,11 +236,11 @@ func (e *Evaluator) append(t *ticket) bool {
 	}
 	var add []*item
 	for _, it := range t.fresh {
-		if v := e.eligible(t, it, Verdict{Status: Valid}); v.Status != Valid {
-			e.grant(t, it, v)
+		if f := e.eligible(t, it, finding{rule: counts}); f.rule != counts {
+			e.grant(it, f)
 			continue
 		}
-		e.place(it)
+		e.put(it)
 		add = append(add, it)
 	}
 	slices.SortFunc(add, compareAdmits)
@@ -206,30 +255,31 @@ func (e *Evaluator) append(t *ticket) bool {
 	return true
 }
 
-// count gives the next admission in order its verdict.
+// count gives the next admission in order its finding.
 func (e *Evaluator) count(t *ticket, it *item) {
-	_, in := t.users[it.admit.user]
-	if !in && len(t.users) >= int(t.item.invite.Quota) {
-		e.grant(t, it, Verdict{Status: Void, Reason: reasonQuota})
+	u := it.says.(*admitSays).user
+	_, in := t.users[u]
+	if !in && len(t.users) >= int(t.invite().Quota) {
+		e.grant(it, finding{rule: usedUp})
 		return
 	}
-	t.users[it.admit.user] = struct{}{}
-	e.grant(t, it, Verdict{Status: Valid})
+	t.users[u] = struct{}{}
+	e.grant(it, finding{rule: counts})
 }
 
-// grant sets an admission's verdict, and its user's right by it.
-func (e *Evaluator) grant(t *ticket, it *item, v Verdict) {
-	was := it.verdict.Status == Valid
-	e.rule(it, v)
-	if is := v.Status == Valid; is != was {
-		u := e.user(it.admit.user)
-		if is {
-			u.grant(it.hash, roleOf(t.item.invite.Role))
-		} else {
-			u.grant(it.hash, None)
-		}
-		e.stale.roles[u] = struct{}{}
+// grant sets an admission's finding, and its user's right by it.
+func (e *Evaluator) grant(it *item, f finding) {
+	was := it.valid()
+	e.rule(it, f)
+	is := it.valid()
+	if is == was {
+		return
 	}
+	u := e.user(it.says.(*admitSays).user)
+	if i, held := slices.BinarySearchFunc(u.admits, it, compareItems); is && !held {
+		u.admits = slices.Insert(u.admits, i, it)
+	} else if !is && held {
+		u.admits = slices.Delete(u.admits, i, i+1)
+	}
+	e.stale.roles[u] = struct{}{}
 }
-
-func roleOf(r weftv1.Role) Role { return Role(r) }

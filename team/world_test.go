@@ -76,19 +76,32 @@ func (c *crew) must(o *Object, err error) *Object {
 	return o
 }
 
-// add files o without any record.
+// add files o, with its records if it has any.
 func (c *crew) add(o *Object) *Object {
 	c.t.Helper()
-	if _, err := c.ev.Add(o); err != nil {
-		c.t.Fatal(err)
-	}
+	c.feed(c.ev, o)
 	c.objects = append(c.objects, o)
 	return o
 }
 
+// feed tells an evaluator of o and of the records that carry it.
+func (c *crew) feed(ev *Evaluator, o *Object) {
+	c.t.Helper()
+	for _, p := range o.Records {
+		prev := board.Link{}
+		if p.Seq > 1 {
+			prev = board.Link{Epoch: p.Epoch, Seq: p.Seq - 1, Hash: c.at(p.Node, p.Epoch.N, p.Seq-1).Hash}
+		}
+		ev.AddRecord(p, prev)
+	}
+	if _, err := ev.Add(o); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 func (c *crew) nonce() [16]byte { c.n++; return nonceOf(fmt.Sprint("op ", c.n)) }
 
-// at is a position on the governance board in epoch 1 of a node.
+// at is a position on the governance board in an epoch of a node; what the hash is made of does not matter to evaluators.
 func (c *crew) at(node board.NodeID, epoch, seq uint64) board.Position {
 	p := board.Position{Board: board.GovernanceID(c.id), Node: node, Epoch: board.Epoch{N: epoch, R: 7}, Seq: seq}
 	b := binary.BigEndian.AppendUint64(append([]byte{}, node[:]...), epoch<<32|seq)

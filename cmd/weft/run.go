@@ -74,6 +74,7 @@ func (r recorded) Set(text string) error {
 func (a *app) runDaemon(ctx context.Context, cfg daemon.Config) error {
 	cfg.Version = version
 	cfg.LogTo = a.err
+	daemon.SpreadThreads()
 	d, err := daemon.Start(ctx, cfg)
 	if err != nil {
 		return err

@@ -26,18 +26,20 @@ type Checker struct {
 	violations []Violation
 	dropped    int // violations beyond maxViolations
 
-	posts    map[postKey]*post
-	byEntry  map[string]*post // board/entry → post
-	byText   map[string]*post // board/text hash → post, nil where two posts share a text
-	readers  []*Reader
-	lists    map[place]*list // the newest whole list
-	hashes   map[place]string
-	read     map[mark]map[string]bool
-	records  map[recordKey]string // hash of each record ever seen
-	recordAt map[recordKey]string // who showed it first
-	refused  map[refusal]int
-	counted  map[refusal]int
-	restored map[string]uint64 // node → tick up to which it kept its data when it was rolled back
+	posts     map[postKey]*post
+	byEntry   map[string]*post // board/entry → post
+	byText    map[string]*post // board/text hash → post, nil where two posts share a text
+	readers   []*Reader
+	lists     map[place]*list // the newest whole list
+	hashes    map[place]string
+	read      map[mark]map[string]bool
+	records   map[recordKey]string // hash of each record ever seen
+	recordAt  map[recordKey]string // who showed it first
+	refused   map[refusal]int
+	counted   map[refusal]int
+	restored  map[string]uint64 // node → tick up to which it kept its data when it was rolled back
+	removed   map[pair]uint64   // bytes that had been sent when it was known that no more may be
+	vanishing map[string]uint64 // author → tick since which what they posted may be void
 	duplicates,
 	outOfOrder,
 	late,
@@ -62,6 +64,7 @@ func New() *Checker {
 		lists: map[place]*list{}, hashes: map[place]string{}, read: map[mark]map[string]bool{},
 		records: map[recordKey]string{}, recordAt: map[recordKey]string{},
 		refused: map[refusal]int{}, counted: map[refusal]int{}, restored: map[string]uint64{},
+		removed: map[pair]uint64{}, vanishing: map[string]uint64{},
 	}
 }
 

@@ -9,6 +9,7 @@
 //	I3   no reader sees a sender's messages out of order, except those that the stream itself calls late
 //	I4   nodes that hold the same objects show the same order, the same hash and the same unread counts
 //	I5   nothing shows that nobody posted, or with another text or author
+//	I6   a node that left the team is sent no byte of it any more
 //	I7   marks never go back; unread equals a count by brute force
 //	I10  posted minus visible is zero, but for what was refused; and what was refused was counted
 //	I11  no (board, node, epoch, seq) ever carries two contents

@@ -46,7 +46,7 @@ func (c *Checker) List(node, board string, since uint64, entries []Seen) {
 	}
 	c.gapless(node, board, entries)
 	for _, p := range c.posts {
-		if at := p.acks[node]; p.Board == board && at > 0 && at < since && !l.posts[p] {
+		if at := p.acks[node]; p.Board == board && at > 0 && at < since && !l.posts[p] && !c.mayVanish(p) {
 			c.violate("I1", "node %s acknowledged %q of %s in %s and does not show it", node, p.MsgID, short(p.Author), board)
 		}
 	}
@@ -57,7 +57,7 @@ func (c *Checker) List(node, board string, since uint64, entries []Seen) {
 func (c *Checker) gapless(node, board string, entries []Seen) {
 	devices := map[sender][]uint64{}
 	for _, s := range entries {
-		if s.DevSeq > 0 {
+		if _, void := c.vanishing[s.Author]; s.DevSeq > 0 && !void {
 			k := sender{s.Device, s.DevEpoch}
 			devices[k] = append(devices[k], s.DevSeq)
 		}

@@ -21,7 +21,7 @@ func (c *Checker) Unread(node, user, board string, got uint64, entries []Seen) {
 	}
 	k := mark{node, user, board}
 	for e := range c.read[k] {
-		if !now[e] {
+		if p := c.byEntry[board+"/"+e]; !now[e] && (p == nil || !c.mayVanish(p)) {
 			c.violate("I7", "the mark of %s in %s at node %s went back: entry %s was read and is unread again", short(user), board, node, short(e))
 		}
 	}

@@ -136,7 +136,7 @@ func (c *Checker) name(p *post, entry string) {
 // acknowledged it (and not been rolled back since), or having shown it (and never been rolled back). Without names: any
 // node. Called with mu held.
 func (c *Checker) mustSurvive(p *post, nodes ...string) bool {
-	if p.ackedAt == 0 {
+	if p.ackedAt == 0 || c.mayVanish(p) {
 		return false
 	}
 	there := func(n string) bool { return len(nodes) == 0 || slices.Contains(nodes, n) }

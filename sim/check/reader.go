@@ -28,6 +28,7 @@ type Reader struct {
 type view struct {
 	shown map[string]bool // entry ids
 	posts map[*post]bool
+	taken map[string]bool   // entries that were taken back: one that comes again does so out of order
 	last  map[sender]uint64 // highest shown
 }
 
@@ -67,7 +68,7 @@ func (r *Reader) Saw(board string, s Seen) {
 		c.late++
 	}
 	for _, o := range orders(p, s) {
-		if last := v.last[o.sender]; o.seq <= last && !s.Late {
+		if last := v.last[o.sender]; o.seq <= last && !s.Late && !v.taken[s.Entry] {
 			c.outOfOrder++
 			c.violate("I3", "%s was shown number %d of %s in %s after number %d", r.name, o.seq, short(o.device), board, last)
 		} else {
@@ -83,6 +84,9 @@ func (r *Reader) Hid(board, entry string) {
 	defer c.mu.Unlock()
 	c.tick++
 	v := r.view(board)
+	if v.shown[entry] {
+		v.taken[entry] = true
+	}
 	delete(v.shown, entry)
 	if p := c.byEntry[board+"/"+entry]; p != nil {
 		delete(v.posts, p)
@@ -116,7 +120,7 @@ func (r *Reader) Has(board string) int {
 func (r *Reader) view(board string) *view {
 	v := r.boards[board]
 	if v == nil {
-		v = &view{shown: map[string]bool{}, posts: map[*post]bool{}, last: map[sender]uint64{}}
+		v = &view{shown: map[string]bool{}, posts: map[*post]bool{}, taken: map[string]bool{}, last: map[sender]uint64{}}
 		r.boards[board] = v
 	}
 	return v

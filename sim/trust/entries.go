@@ -15,14 +15,14 @@ func (s *State) Entry(h *board.Header, id board.Hash) Verdict {
 	switch {
 	case h.Team != e.team:
 		return void("team")
-	case h.Kind.Governance():
-		return void("kind")
-	case h.Author == (board.UserID{}):
-		return void("no author")
 	case len(s.Chain) == 0:
 		return pending("genesis")
 	case s.Upgrade:
 		return pending("upgrade")
+	case h.Kind.Governance():
+		return void("kind")
+	case h.Author == (board.UserID{}):
+		return void("no author")
 	}
 	if v := e.person(h.Author).counts(e.logs, key(h.Device), i); v != valid {
 		return v
@@ -61,6 +61,9 @@ func (e *evaluation) cred(h *board.Header, i item, least team.Role) Verdict {
 	register := e.register[h.Author]
 	if c := e.charters[h.Cred]; c != nil {
 		at := e.at(c.hash)
+		if e.st.Objects[c.hash].Status == Pending {
+			return pending("cred pending")
+		}
 		if at < 0 {
 			return void("cred charter not canonical")
 		}

@@ -201,6 +201,8 @@ func (e *evaluation) judgeAck(a ack) Verdict {
 	}
 	p := e.charters[board.Hash(slices.Concat(c.Prev, make([]byte, 32))[:32])]
 	switch {
+	case c.Ver > 1 && !bytes.Equal(c.Team, e.team[:]):
+		return void("team")
 	case p == nil:
 		return pending("parent")
 	case p.Rules > team.Rules || !p.power(a.user):

@@ -57,6 +57,9 @@ func (e *evaluation) judge(o *operation, i item) Verdict {
 	if set != nil && c.power(board.UserID(set.User)) {
 		return void("target has power")
 	}
+	if g := board.GovernanceID(e.team); bytes.Equal(o.GetFloor().GetPosition().GetBoard(), g[:]) {
+		return void("governance is never pruned")
+	}
 	if f := o.GetFloor(); f != nil && bytes.Equal(f.GetPosition().GetNode(), i.signer[:]) && bytes.Equal(o.Author, i.signer[:]) {
 		return valid
 	}
