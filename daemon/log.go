@@ -43,7 +43,7 @@ var loggedKeys = keySet(`
 	count n entries records bytes size free limit took took_ms age rtt delay wait retry attempt attempts
 	addr addrs address dir file path socket version format code method procedure status state kind name topic protocol
 	part step check result dropped refused cause component stack panic
-	what key last first kept for in port prefix type governance shares_another rmem_max wmem_max found missing needed table why damaged teams
+	what key last first kept for in port prefix type governance shares_another rmem_max wmem_max found missing needed table why damaged teams role objects
 `)
 
 func keySet(list string) map[string]bool {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -19,11 +20,14 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/rpc"
 	"weft/rpc/rpctest"
+	"weft/team"
 )
 
 // example is a curl command of docs/API.md with the JSON that it answers.
@@ -140,12 +144,50 @@ func documented(t *testing.T) (*rpctest.Rig, map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	governed(t, r, id, bob)
 	signed := newWriter(t, r, id, r.Identity).next("elsewhere", "signed elsewhere", nil)
 	b64 := base64.StdEncoding.EncodeToString
 	return r, map[string]string{
-		"SOCKET": r.Socket, "LINK": invite.Msg.Link, "ENTRY": page.Entries[0].EntryId, "VECTOR": page.Vector, "PAGE": page.Before,
+		"SOCKET": r.Socket, "NODE": peerText(t, node), "INVITE": invite.Msg.InviteId, "LINK": invite.Msg.Link, "ENTRY": page.Entries[0].EntryId, "VECTOR": page.Vector, "PAGE": page.Before,
 		"CURSOR": w.cursor, "HEADER": b64(signed.Raw), "SIGNATURE": b64(signed.Signature), "BODY": b64(signed.Body),
 	}
+}
+
+// governed makes of crew a team in which there is something to decide: bob is an owner, too, and has proposed a change; cyd
+// and dan ask to be let in. Another team has ada as a member.
+func governed(t *testing.T, r *rpctest.Rig, id board.TeamID, bob team.Identity) {
+	t.Helper()
+	must(t, r.Client.Teams.ChangeCharter, &weftv1.ChangeCharterRequest{Team: "crew", AddOwners: []string{"bob"}})
+	proposal, err := team.NewCharter(r.State(t, id), bob, team.Change{AddRelays: []board.NodeID{{7}}}, nil, team.Member, [16]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Record(t, id, proposal)
+	ack, err := team.NewAck(r.State(t, id), bob, proposal.Hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Record(t, id, ack)
+	for _, name := range []string{"cyd", "dan"} {
+		r.Ask(t, id, rpctest.Person(t, name, t.Name()+name, rpctest.Key(name)), "let me in")
+	}
+	r.Found(t, bob, "book club", team.Member, r.Identity)
+	homes := r.State(t, id).Homes(bob.User)
+	followers(r, rpc.Follower{Node: homes[0], LastHeard: time.UnixMilli(1790000000000)}, func(board.Position) bool { return false })
+}
+
+// peerText is a node's id as people see it.
+func peerText(t *testing.T, n board.NodeID) string {
+	t.Helper()
+	key, err := crypto.UnmarshalEd25519PublicKey(n[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.IDFromPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String()
 }
 
 func runByCurl(t *testing.T, _ *rpctest.Rig, e example, env map[string]string) []byte {
@@ -173,6 +215,10 @@ func runByHTTP(t *testing.T, r *rpctest.Rig, e example, env map[string]string) [
 		return env[strings.Trim(v, "'$")]
 	})
 	ctx, cancel := context.WithCancel(t.Context())
+	endless := strings.Contains(e.command, "--max-time")
+	if endless {
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	}
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://weft/weft.v1."+e.method, strings.NewReader(body))
 	if err != nil {
@@ -184,7 +230,11 @@ func runByHTTP(t *testing.T, r *rpctest.Rig, e example, env map[string]string) [
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	first, err := bufio.NewReader(res.Body).ReadBytes('\n') // of a stream the first line is enough
+	if endless { // until the time is over, as curl does
+		answer, _ := io.ReadAll(res.Body)
+		return answer[:bytes.LastIndexByte(answer, '\n')+1]
+	}
+	first, err := bufio.NewReader(res.Body).ReadBytes('\n') // of another stream the first line is enough
 	if len(first) == 0 {
 		t.Fatal(err)
 	}

@@ -278,7 +278,7 @@ func TestNodeTellsAboutItself(t *testing.T) {
 		t.Errorf("check %v %v", last, check.Err())
 	}
 	doctor, err := r.Client.Nodes.Doctor(t.Context(), connect.NewRequest(&weftv1.DoctorRequest{}))
-	if err != nil || len(doctor.Msg.Checks) != 1 {
+	if err != nil || len(doctor.Msg.Checks) != 2 || doctor.Msg.Checks[1].Name != "team crew" || doctor.Msg.Checks[1].Level != "warn" {
 		t.Errorf("doctor %v %v", doctor, err)
 	}
 	_, err = r.Client.Nodes.TakeRecoveryKey(t.Context(), connect.NewRequest(&weftv1.TakeRecoveryKeyRequest{}))

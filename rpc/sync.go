@@ -179,8 +179,12 @@ func (c *session) next(ctx context.Context) (batch *weftv1.SyncResponse, caughtU
 		c.limit = min(2*c.limit, maxBatchEvents)
 	}
 	batch = &weftv1.SyncResponse{}
+	told := map[board.TeamID]bool{} // an event of a team describes it as it is: one in a batch says all
 	for i := range changes {
-		c.add(ctx, batch, &changes[i])
+		if ch := &changes[i]; ch.Kind != store.TeamChanged || !told[ch.Team] {
+			told[ch.Team] = told[ch.Team] || ch.Kind == store.TeamChanged
+			c.add(ctx, batch, ch)
+		}
 	}
 	c.cursor = after
 	c.tokens(batch, changes)

@@ -65,14 +65,14 @@ lines is the order of the entries.`,
 			if err != nil {
 				return err
 			}
+			if f.void && f.mark {
+				return wrongUsage("--void and --mark don't go together: what doesn't count is never unread")
+			}
 			c, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			if f.void && f.mark {
-				return wrongUsage("--void and --mark don't go together: what doesn't count is never unread")
-			}
 			r := reader{app: a, client: c, at: at, flags: f}
 			if f.follow {
 				return r.follow(cmd.Context())

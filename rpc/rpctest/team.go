@@ -70,10 +70,10 @@ func (r *Rig) Ask(t testing.TB, id board.TeamID, who team.Identity, note string)
 	r.Record(t, id, request)
 }
 
-// Found has somebody else found a team that r's node takes part in.
-func (r *Rig) Found(t testing.TB, founder team.Identity, name string, admins ...board.UserID) board.TeamID {
+// Found has somebody else found a team in which others have a role, and that r's node takes part in.
+func (r *Rig) Found(t testing.TB, founder team.Identity, name string, role team.Role, others ...team.Identity) board.TeamID {
 	t.Helper()
-	id, objects, err := team.NewTeam(founder, name, admins, nonce(name))
+	id, objects, err := team.NewTeam(founder, name, nil, nonce(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +83,18 @@ func (r *Rig) Found(t testing.TB, founder team.Identity, name string, admins ...
 	for _, o := range objects {
 		r.Record(t, id, o)
 	}
-	present, err := team.NewPresent(id, r.Identity)
-	if err != nil {
-		t.Fatal(err)
+	for _, who := range others {
+		present, err := team.NewPresent(id, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Record(t, id, present)
+		set, err := team.NewSet(r.State(t, id), founder, who.User, role, &weftv1.Cut{}, "", nonce(name+who.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Record(t, id, set)
 	}
-	r.Record(t, id, present)
 	return id
 }
 
