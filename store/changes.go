@@ -163,8 +163,8 @@ func (r *changeReader) change(c rawChange, i, arrival uint64) error {
 	switch c.kind {
 	case EntryShown, EntryHidden:
 		l := r.m.log(c.at.log)
-		if l == nil {
-			return r.s.damagedRead("change log", errDecode)
+		if l == nil { // pruned
+			return nil
 		}
 		bs = l.board
 	case MarkMoved, BoardGained, FloorMoved:
@@ -183,8 +183,11 @@ func (r *changeReader) change(c rawChange, i, arrival uint64) error {
 	}
 	if c.kind == EntryShown || c.kind == EntryHidden {
 		if err := r.entry(pos{c.at.log, c.at.seq + i}, &out); err != nil {
-			return ignoreDamaged(err)
+			return ignorePruned(ignoreDamaged(err))
 		}
+	}
+	if c.kind == FloorMoved {
+		out.FloorHLC = r.s.startsAt(bs)
 	}
 	r.out = append(r.out, out)
 	return nil
@@ -281,9 +284,12 @@ func (g *group) events() (out []Committed) {
 				st.Hi = 0
 			}
 		}
+		if d.gone {
+			st.Hi = 0
+		}
 		out = append(out, Committed{
 			Team: l.board.team.id, Board: l.board.id, Governance: l.board.governance, Origin: l.origin,
-			Own: l.origin.Node == g.s.nodeID, Stretch: st, Lost: d.mended && len(d.damaged) > 0, Orphaned: orphaned, Restored: restored,
+			Own: l.origin.Node == g.s.nodeID, Stretch: st, Lost: d.mended && len(d.damaged) > 0 || d.lower, Orphaned: orphaned, Restored: restored,
 		})
 	}
 	for t, changed := range g.teams {

@@ -248,6 +248,7 @@ func (g *group) apply() {
 		}
 		m.mu.Unlock()
 	}
+	g.forgetPruned()
 	for b := range g.touched {
 		b.mu.Lock()
 	}
@@ -300,6 +301,13 @@ func (d *logDelta) apply() {
 	l.children = d.children
 	for _, e := range d.edits {
 		l.bits.grown(chunkOf(e.seq)).set(e.seq, e.on)
+	}
+	if d.gone {
+		b.forget(l)
+		return
+	}
+	if d.lower {
+		l.dropBelow(chunkOf(d.st.Lo))
 	}
 	l.bits.grown(chunkOf(d.st.Hi))
 	for _, e := range d.own {

@@ -60,6 +60,7 @@ type group struct {
 	states         map[*teamState]*team.State // found anew
 	marked         int                        // logs of which rows were noted
 	revived        bool                       // what is being settled is valid after all
+	silent         bool                       // nobody is told of what becomes hidden
 }
 
 // logDelta is how a group changes a log.
@@ -79,6 +80,8 @@ type logDelta struct {
 	wasHi    uint64
 	grown    bool // st changed
 	mended   bool // damaged changed
+	lower    bool // st begins later: pruned
+	gone     bool // nothing is left
 	intact   board.Stretch
 	children []*logState
 	author   board.UserID // of the entry written last
@@ -195,6 +198,7 @@ func (g *group) create(b *boardState, o board.Origin, loPrev board.Link, lo uint
 	d := g.delta(l)
 	d.fresh, d.grown = true, true
 	d.st = board.Stretch{Epoch: o.Epoch, Lo: lo, Hi: lo - 1, LoPrev: loPrev}
+	l.floor = board.FloorOf(b.full.Floors(o.Node), o.Epoch)
 	for _, other := range g.logsOf(b, o.Node) { // those that seal it, those that it seals
 		if st := g.stretch(other); st.Lo == 1 && st.LoPrev.Epoch == o.Epoch {
 			d.children = append(d.children, other)
@@ -202,6 +206,11 @@ func (g *group) create(b *boardState, o board.Origin, loPrev board.Link, lo uint
 		if lo == 1 && loPrev.Epoch == other.origin.Epoch {
 			od := g.delta(other)
 			od.children = append(slices.Clip(od.children), l)
+		}
+	}
+	if len(b.byNode[o.Node]) == 0 { // its first log here: nobody has asked yet
+		if err := g.findFault(b, o.Node); err != nil {
+			return nil, err
 		}
 	}
 	if f := g.faultOf(b, o.Node); f != nil {
@@ -266,6 +275,9 @@ func (g *group) finish() error {
 // writeLog writes a log's stretch and the chunks of bits that changed.
 func (g *group) writeLog(d *logDelta) error {
 	l := d.log
+	if d.gone {
+		return g.remove(logKey(tStretch, l.num))
+	}
 	dirty := map[uint32]*chunk{}
 	chunkFor := func(n uint32) *chunk {
 		c := dirty[n]
@@ -278,7 +290,11 @@ func (g *group) writeLog(d *logDelta) error {
 		}
 		return c
 	}
+	lowest := chunkOf(d.st.Lo) // those below were pruned
 	for _, e := range d.edits {
+		if chunkOf(e.seq) < lowest {
+			continue
+		}
 		chunkFor(chunkOf(e.seq)).set(e.seq, e.on)
 	}
 	tail := chunkOf(d.st.Hi)
@@ -305,6 +321,9 @@ func (g *group) writeOwnBits(d *logDelta) error {
 	}
 	dirty := map[at]*chunk{}
 	for _, e := range d.own {
+		if chunkOf(e.seq) < chunkOf(d.st.Lo) {
+			continue
+		}
 		k := at{e.user, chunkOf(e.seq)}
 		c := dirty[k]
 		if c == nil {

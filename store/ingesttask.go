@@ -98,6 +98,8 @@ func (t *ingestTask) plan(g *group, b *boardState) (p plan, err error) {
 	var open []int // over damaged records, and not proven by what is held above
 	for i := t.from; i < t.to; i++ {
 		switch seq := t.seq(i); {
+		case seq <= l.floor && (seq < d.st.Lo || seq > d.st.Hi): // pruned
+			p.skip++
 		case seq < d.st.Lo:
 			p.backward = append(p.backward, i)
 		case seq > d.st.Hi || inRows(d.damaged, seq):
@@ -258,10 +260,21 @@ func (in *ingest) headed() error {
 // planNew decides about an origin of which nothing is held.
 func (t *ingestTask) planNew(g *group, b *boardState) (p plan, err error) {
 	in := t.in
-	for i := t.from; i < t.to; i++ {
+	floors := b.full.Floors(in.r.Node)
+	floor := board.FloorOf(floors, in.r.Epoch)
+	if t.seq(t.to-1) <= floor {
+		p.skip = t.to - t.from
+		return p, nil
+	}
+	from := t.from
+	if t.seq(from) <= floor {
+		from += int(floor - t.seq(from) + 1)
+		p.skip = from - t.from
+	}
+	for i := from; i < t.to; i++ {
 		p.forward = append(p.forward, i)
 	}
-	prev, last := t.prev(t.from), t.to-1
+	prev, last := t.prev(from), t.to-1
 	p.loPrev = prev
 	logs := g.logsOf(b, in.r.Node)
 	for _, l := range logs { // (d) across a seal
@@ -282,10 +295,10 @@ func (t *ingestTask) planNew(g *group, b *boardState) (p plan, err error) {
 	if err := in.headed(); err != nil {
 		return p, err
 	}
-	if t.seq(t.from) == 1 && prev == (board.Link{}) {
+	if t.seq(from) == 1 && prev == (board.Link{}) || board.Pruned(floors, board.Point{Epoch: prev.Epoch, Seq: prev.Seq}) {
 		return p, nil
 	}
-	if t.seq(t.from) == 1 {
+	if t.seq(from) == 1 {
 		if held, err := t.sealHeld(g, b, prev); held || err != nil {
 			return p, err
 		}
@@ -293,7 +306,7 @@ func (t *ingestTask) planNew(g *group, b *boardState) (p plan, err error) {
 	if in.tail && len(logs) == 0 {
 		return p, nil
 	}
-	return p, fmt.Errorf("couldn't take records from %d on: what they follow is not held: %w", t.seq(t.from), board.ErrGap)
+	return p, fmt.Errorf("couldn't take records from %d on: what they follow is not held: %w", t.seq(from), board.ErrGap)
 }
 
 // sealHeld says whether the record that a first record seals is held.

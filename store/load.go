@@ -68,6 +68,7 @@ func (s *Store) load() (short string, err error) {
 		return "", err
 	}
 	s.mem.Store(m)
+	m.loadFloors()
 	if err := s.countAll(m); err != nil {
 		return "", err
 	}

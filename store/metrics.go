@@ -17,6 +17,7 @@ type metrics struct {
 	damaged, mended        prometheus.Counter
 	voids, pending, future prometheus.Counter
 	hidden, revived        prometheus.Counter
+	pruned                 prometheus.Counter
 	duplicates, forks      prometheus.Counter
 	twins                  prometheus.Counter
 	badSignature, quota    prometheus.Counter
@@ -39,6 +40,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.voids = counter("void_total", "Entries stored that do not count.")
 	m.hidden = counter("voided_later_total", "Entries that became void by a change of their team.")
 	m.revived = counter("revived_total", "Entries that count after all, by a change of their team.")
+	m.pruned = counter("pruned_total", "Records removed below floors.")
 	m.pending = counter("pending_total", "Runs refused because a right was not known yet.")
 	m.future = counter("future_total", "Entries stored whose stamp was ahead of this node's clock.")
 	m.duplicates = counter("duplicates_total", "Records ingested that were held already.")

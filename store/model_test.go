@@ -45,7 +45,8 @@ type modelWorld struct {
 	marks   board.Vector
 	posts   int
 	cursor  Cursor
-	visible map[board.Hash]bool // by replaying the change log
+	visible map[board.Hash]bool                         // by replaying the change log
+	rules   func([]heldRecord) ([]*board.Entry, uint64) // nil: truth
 }
 
 type modelChain struct {
@@ -178,6 +179,9 @@ func (w *modelWorld) held() (out []heldRecord) {
 
 // truth is what the rules say of what is held: the shown entries in order, and how many the user has not read.
 func (w *modelWorld) truth(held []heldRecord) (shown []*board.Entry, unread uint64) {
+	if w.rules != nil {
+		return w.rules(held)
+	}
 	h := w.f.s.Holding(w.f.board)
 	byID := map[board.Hash]*board.Entry{}
 	for _, r := range held {
@@ -215,12 +219,8 @@ func (w *modelWorld) truth(held []heldRecord) (shown []*board.Entry, unread uint
 
 // check compares the store with the model.
 func (w *modelWorld) check() {
-	t, f, ctx := w.t, w.f, context.Background()
-	for f.s.pendingWork() { // orphans are judged behind the acknowledgement
-		if err := f.s.SetKV(ctx, "x", nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	t, f := w.t, w.f
+	w.settle()
 	held := w.held()
 	shown, unread := w.truth(held)
 	var want []string
@@ -282,10 +282,19 @@ func (w *modelWorld) replay(shown []*board.Entry) {
 	}
 }
 
+// settle waits for what is judged behind the acknowledgement.
+func (w *modelWorld) settle() {
+	for w.f.s.pendingWork() {
+		if err := w.f.s.SetKV(context.Background(), "x", nil); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // pendingWork says whether records wait to be judged again.
 func (s *Store) pendingWork() bool {
 	done := make(chan bool, 1)
-	s.queue <- probeTask{func() { done <- len(s.memory().rejudge) > 0 }}
+	s.queue <- probeTask{func() { done <- s.memory().pending() }}
 	return <-done
 }
 
@@ -446,6 +455,7 @@ func (w *modelWorld) ingest(run *board.Run, tail bool) {
 
 func (w *modelWorld) reRecord() {
 	ctx := context.Background()
+	w.settle()
 	orphans, err := w.f.s.Orphans(ctx, w.f.board)
 	if err != nil {
 		w.t.Fatal(err)

@@ -140,13 +140,27 @@ func (sc *displayScan) add(it *badger.Item, p *Page) error {
 		p.Damaged++
 		return ignoreDamaged(sc.s.damagedRead("display order", err))
 	}
+	if l := sc.m.log(at.log); l == nil || l.isPruned(at.seq) {
+		return nil
+	}
 	e, err := sc.s.shownAt(sc.m, sc.txn, at)
+	if errors.Is(err, board.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		p.Damaged++
 		return ignoreDamaged(err)
 	}
 	p.Entries = append(p.Entries, *e)
 	return nil
+}
+
+// ignorePruned makes an entry that went below a floor look like none.
+func ignorePruned(err error) error {
+	if errors.Is(err, board.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func ignoreDamaged(err error) error {
@@ -190,6 +204,10 @@ func (s *Store) Hash(ctx context.Context, b board.ID) (h board.Hash, n uint64, e
 			_, at, err := parseDisplay(it.Item())
 			if err != nil {
 				return s.damagedRead("display order", err)
+			}
+			if l := m.log(at.log); l == nil || l.isPruned(at.seq) {
+				n--
+				continue
 			}
 			e, err := s.shownAt(m, txn, at)
 			if err != nil {

@@ -100,6 +100,9 @@ func (s *Store) shownAt(m *memory, txn *badger.Txn, p pos) (*Shown, error) {
 		return nil, fmt.Errorf("couldn't read entry: its log is unknown: %w", board.ErrDamaged)
 	}
 	r, err := loadRecord(txn, p)
+	if errors.Is(err, errDecode) && l.isPruned(p.seq) {
+		return nil, fmt.Errorf("couldn't read entry: it is pruned: %w", board.ErrNotFound)
+	}
 	if errors.Is(err, errDecode) {
 		s.damaged(l, p.seq)
 		return nil, fmt.Errorf("couldn't read entry: %w", board.ErrDamaged)

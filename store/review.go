@@ -18,6 +18,14 @@ const (
 	reviewFlips = 250  // entries that become void or valid
 )
 
+// reviewBounds are they; tests make them small.
+func (s *Store) reviewBounds() (scan, flips int) {
+	if n := s.opts.reviewAtOnce; n > 0 {
+		return n, n
+	}
+	return reviewScan, reviewFlips
+}
+
 // review notes rows whose entries are to be judged again.
 func (g *group) review(l *logState, r rows) {
 	if r.from > r.to {
@@ -68,7 +76,7 @@ func (g *group) writeReviews() error {
 
 // reviewSome judges some of the rows that wait for it.
 func (g *group) reviewSome() error {
-	scan, flips := reviewScan, reviewFlips
+	scan, flips := g.s.reviewBounds()
 	for l := range g.m.review {
 		if scan <= 0 || flips <= 0 {
 			return nil
@@ -158,9 +166,6 @@ func (g *group) reviewOne(l *logState, p pos, r *stored) (flipped bool, err erro
 		return false, err
 	}
 	void := voidText(v)
-	if void == "" && r.void == reasonOrder {
-		return false, nil
-	}
 	if void == "" && r.void != "" {
 		if void, err = g.orderOf(b, e); err != nil {
 			return false, err
@@ -190,8 +195,13 @@ func (g *group) orderOf(b *boardState, e *board.Entry) (string, error) {
 		return "", nil
 	}
 	prev, known, err := g.stampOf(b, e.Header.DevPrev)
-	if err != nil || !known || e.Header.HLC > prev {
+	switch {
+	case err != nil:
 		return "", err
+	case !known: // pruned, or damaged: then it is looked at again when it is mended
+		return "", g.wait(e.Header.DevPrev, e.ID)
+	case e.Header.HLC > prev:
+		return "", nil
 	}
 	return reasonOrder, nil
 }

@@ -216,11 +216,12 @@ func (s *Store) countLog(txn *badger.Txn, b *boardState, n board.NodeID) error {
 // pendingRejudge says whether records wait to be judged again.
 func (s *Store) pendingRejudge() bool { return s.memory().pending() }
 
-func (m *memory) pending() bool { return len(m.rejudge)+len(m.review)+len(m.sweeps) > 0 }
+func (m *memory) pending() bool { return len(m.rejudge)+len(m.review)+len(m.sweeps)+len(m.pruning) > 0 }
 
 // forgetJudging leaves what could not be judged again for the next start.
 func (m *memory) forgetJudging() {
 	m.rejudge, m.review, m.sweeps = map[*logState][]rows{}, map[*logState][]rows{}, map[*teamState]pos{}
+	m.pruning = map[*logState]struct{}{}
 }
 
 // judgeAgain does some of what waits to be judged again.
@@ -231,7 +232,10 @@ func (g *group) judgeAgain() error {
 	if err := g.reviewSome(); err != nil {
 		return err
 	}
-	return g.sweepSome()
+	if err := g.sweepSome(); err != nil {
+		return err
+	}
+	return g.pruneSome()
 }
 
 // follow follows up a change of how a log hangs together.

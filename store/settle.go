@@ -161,7 +161,7 @@ func (g *group) moveShown(b *boardState, old judged, js []judged, rep int) error
 		if err := g.remove(appendDisplayKey(make([]byte, 0, displayKeySize), b.id, old.order)); err != nil {
 			return err
 		}
-		if !b.governance {
+		if !b.governance && !g.silent {
 			g.changeHidden(old.pos)
 		}
 	}

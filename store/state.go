@@ -19,21 +19,22 @@ type memory struct {
 	changeCheck uint64 // check of the last group of changes; likewise
 
 	// Below: the committer's alone.
-	epochs  uint64                // greatest epoch counter of this node seen
-	run     board.Epoch           // this run's epoch; zero until the first append
-	devices map[deviceKey]*device // cache
-	waiting map[[16]byte]struct{} // ids of entries that others wait for (w)
-	waitAll bool                  // more are waited for than the map holds: look on disk
-	rejudge map[*logState][]rows  // rows of logs to judge again (f)
-	review  map[*logState][]rows  // rows whose entries' rights are to be judged again (y)
-	sweeps  map[*teamState]pos    // teams of which everything is to be judged again, from here on (q)
+	epochs  uint64                 // greatest epoch counter of this node seen
+	run     board.Epoch            // this run's epoch; zero until the first append
+	devices map[deviceKey]*device  // cache
+	waiting map[[16]byte]struct{}  // ids of entries that others wait for (w)
+	waitAll bool                   // more are waited for than the map holds: look on disk
+	rejudge map[*logState][]rows   // rows of logs to judge again (f)
+	review  map[*logState][]rows   // rows whose entries' rights are to be judged again (y)
+	pruning map[*logState]struct{} // logs with rows below their floor
+	sweeps  map[*teamState]pos     // teams of which everything is to be judged again, from here on (q)
 }
 
 func newMemory() *memory {
 	return &memory{
 		teams: map[board.TeamID]*teamState{}, boards: map[board.ID]*boardState{}, logs: make([]*logState, 1),
 		devices: map[deviceKey]*device{}, waiting: map[[16]byte]struct{}{}, rejudge: map[*logState][]rows{},
-		review: map[*logState][]rows{}, sweeps: map[*teamState]pos{},
+		review: map[*logState][]rows{}, sweeps: map[*teamState]pos{}, pruning: map[*logState]struct{}{},
 	}
 }
 
@@ -94,6 +95,7 @@ type logState struct {
 	bits     bitset // records that stand for a shown entry that counts as unread
 	own      map[board.UserID]*bitset
 	limit    uint64        // records above it do not count: seals, denials, forks; board.All: all count
+	floor    uint64        // up to here its rows are pruned, or about to be; board.All: all of them
 	damaged  []rows        // ascending, apart from each other
 	intact   board.Stretch // with damage: the part of st below it; Hi < Lo: none
 	children []*logState

@@ -91,6 +91,8 @@ type Store struct {
 	forks   []*board.Fork
 	twins   twins
 
+	pruned atomic.Uint64 // records, since their space was reclaimed
+
 	again struct {
 		mu sync.Mutex
 		ch chan struct{} // closed when the database was opened again

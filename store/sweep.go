@@ -32,7 +32,7 @@ func sweepKey(t board.TeamID) []byte { return append([]byte{tSweep}, t[:]...) }
 
 // sweepSome goes on with sweeps.
 func (g *group) sweepSome() error {
-	left, flips := reviewScan, reviewFlips
+	left, flips := g.s.reviewBounds()
 	for ts, p := range g.m.sweeps {
 		next, err := g.sweepTeam(ts, p, &left, &flips)
 		if err != nil {
@@ -72,7 +72,7 @@ func (g *group) sweepTeam(ts *teamState, p pos, left, flips *int) (pos, error) {
 						return p, err
 					}
 				}
-				*left -= reviewScan / 4
+				*left -= int(next - p.seq) // settling costs more than looking
 			}
 			*left -= int(next - p.seq)
 			p.seq = next

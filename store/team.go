@@ -70,13 +70,17 @@ func (s *Store) Board(b board.ID) (BoardInfo, bool) {
 }
 
 func (s *Store) info(bs *boardState) BoardInfo {
-	last := s.lastShown(bs)
+	last, start := s.lastShown(bs), s.startsAt(bs)
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
+	floored := bs.floored()
 	i := BoardInfo{ID: bs.id, Team: bs.team.id, Name: bs.name, Governance: bs.governance, Last: last}
 	for _, l := range bs.logs {
 		i.Entries += l.shown
 		i.Records += l.st.Hi - l.st.Lo + 1
+	}
+	if floored {
+		i.Floored, i.Start = true, start
 	}
 	return i
 }
@@ -231,6 +235,7 @@ func (g *group) advanceTeams() error {
 			}
 		}
 		g.published = append(g.published, func() { publishTeam(g.m, ts, st, list) })
+		g.moveFloors(list, st)
 	}
 	return nil
 }

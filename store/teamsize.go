@@ -42,6 +42,17 @@ func (g *group) grew(b *boardState, e *board.Entry) {
 	g.sizes[b.team] += int64(len(e.Raw) + len(e.Body) + indexBytes)
 }
 
+// shrank counts a record that is pruned.
+func (g *group) shrank(b *boardState, e *board.Entry) {
+	if b.team == nil {
+		return
+	}
+	if g.sizes == nil {
+		g.sizes = map[*teamState]int64{}
+	}
+	g.sizes[b.team] -= int64(len(e.Raw) + len(e.Body) + indexBytes)
+}
+
 // noteSizes writes counts that have grown by a MiB.
 func (g *group) noteSizes() error {
 	for t, n := range g.sizes {

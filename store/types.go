@@ -28,6 +28,8 @@ type Options struct {
 	Upgrade   func(from, to uint32)            // told of a format change; may be nil
 	OnCommit  func(changed []Committed)        // see Store.OnCommit
 	fault     func(point string) error         // tests: injected errors
+
+	reviewAtOnce int // tests: how many rows one commit judges again
 }
 
 // Quotas bound what authors and teams may make this node store. Zero: the default; negative: no limit.
@@ -74,6 +76,9 @@ type BoardInfo struct {
 	Entries    uint64 // shown
 	Records    uint64 // held
 	Last       *Shown // newest shown entry; nil if there is none
+
+	Floored bool      // older entries were pruned by the team's policy: history starts here
+	Start   board.HLC // with Floored: the stamp of the oldest entry that shows; 0: none does
 }
 
 // Shown is an entry as a reader sees it, and the record of it that stands for it.

@@ -275,7 +275,11 @@ func (g *group) decide(d *logDelta, seq uint64, in *incoming) error {
 	if err != nil || v.Status == team.Pending { // it was not when it came: it stays as it was judged then
 		return err
 	}
-	in.void = voidText(v)
+	if in.void = voidText(v); in.void == "" && len(others) > 0 {
+		if in.void, err = g.orderOf(b, e); err != nil {
+			return err
+		}
+	}
 	for _, q := range others {
 		if err := g.revise(b, q, in.void); err != nil {
 			return err

@@ -96,7 +96,9 @@ func (b *boardState) covered(v board.Vector) map[*logState]uint64 {
 func (b *boardState) countUnread(u board.UserID, v board.Vector) (n uint64) {
 	covered := b.covered(v)
 	for _, l := range b.logs {
-		n += l.bits.countAfter(covered[l], l.own[u])
+		if read := max(covered[l], l.floor); read < l.st.Hi {
+			n += l.bits.countAfter(read, l.own[u])
+		}
 	}
 	return n
 }
@@ -137,7 +139,11 @@ func (s *Store) readElsewhere(m *memory, txn *badger.Txn, l *logState, covered m
 	prefix := logKey(tMulti, l.num)
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
-	for it.Seek(appendMultiKey(nil, pos{l.num, covered[l] + 1})); it.Valid(); it.Next() {
+	read := max(covered[l], l.floor)
+	if read >= l.st.Hi {
+		return 0, nil
+	}
+	for it.Seek(appendMultiKey(nil, pos{l.num, read + 1})); it.Valid(); it.Next() {
 		v, err := it.Item().ValueCopy(nil)
 		if err != nil {
 			return 0, fmt.Errorf("couldn't count what is unread: %w", err)
