@@ -174,6 +174,8 @@ func (m *Mesh) takeProof(ctx context.Context, t board.TeamID, objects []*weftv1.
 		}
 	}
 	if st, ok := m.o.Store.Team(t); ok && !st.IsNode(m.self) {
+		m.who.tell(t, true)
+		m.step(lookAgain{})
 		m.log.Info("this node is no node of the team any more", "team", t.String(), "role", st.Role(m.o.Identity.User).String(), "objects", taken)
 	}
 }

@@ -1,6 +1,8 @@
 package p2p
 
 import (
+	"strings"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"weft/board"
@@ -37,4 +39,38 @@ func (p *peering) listen(v *view, isNode map[peer.ID]bool) map[peer.ID]bool {
 		}
 	}
 	return out
+}
+
+const toldPrefix = "told/"
+
+func (r *roster) loadTold() {
+	r.m.kv.scan(toldPrefix, func(key string, _ []byte) {
+		if t, err := board.ParseTeamID(strings.TrimPrefix(key, toldPrefix)); err == nil {
+			r.mu.told[t] = true
+		}
+	})
+}
+
+func (r *roster) isTold(t board.TeamID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.told[t]
+}
+
+// tell notes whether a teammate has said that this node is out of a team; it lasts over a restart.
+func (r *roster) tell(t board.TeamID, told bool) {
+	r.mu.Lock()
+	was := r.mu.told[t]
+	if told {
+		r.mu.told[t] = true
+	} else {
+		delete(r.mu.told, t)
+	}
+	r.mu.Unlock()
+	switch {
+	case told && !was:
+		r.m.kv.set(toldPrefix+t.String(), []byte{1})
+	case !told && was:
+		r.m.kv.delete(toldPrefix + t.String())
+	}
 }

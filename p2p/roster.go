@@ -25,6 +25,7 @@ type roster struct {
 	mu struct {
 		sync.Mutex
 		trusted map[board.NodeID]map[board.TeamID]bool // nodes that a link named and whose team this node is joining
+		told    map[board.TeamID]bool                  // teams of which a teammate has said that this node is out of them
 	}
 }
 
@@ -40,7 +41,8 @@ type view struct {
 
 func newRoster(m *Mesh) *roster {
 	r := &roster{m: m, changed: newNudges()}
-	r.mu.trusted = map[board.NodeID]map[board.TeamID]bool{}
+	r.mu.trusted, r.mu.told = map[board.NodeID]map[board.TeamID]bool{}, map[board.TeamID]bool{}
+	r.loadTold()
 	r.view.Store(&view{})
 	r.m.kv.scan("joining/", func(key string, value []byte) {
 		t, err := board.ParseTeamID(strings.TrimPrefix(key, "joining/"))
@@ -67,6 +69,9 @@ func (r *roster) look() (now, before *view) {
 		st, ok := r.m.o.Store.Team(t)
 		if !ok {
 			continue
+		}
+		if st.IsNode(r.m.self) {
+			r.tell(t, false)
 		}
 		now.teams[t] = st
 		name := topicName(t)
@@ -95,9 +100,10 @@ func (r *roster) look() (now, before *view) {
 
 // out says whether this node knows a team whose node it isn't, and isn't on the way into: its person was removed, it was
 // denied, or it is no home of theirs (yet, or any more). It leaves such a team's nodes alone, but listens when one of them
-// comes: perhaps it is let in again.
+// comes: perhaps it is let in again. Until one of them has said that it is out it goes on with governance, since the others
+// may hear of it from nobody else: of a person that leaves, say.
 func (r *roster) out(st *team.State) bool {
-	if !st.Known() || st.IsNode(r.m.self) || len(r.trustedFor(st.ID())) > 0 {
+	if !st.Known() || st.IsNode(r.m.self) || len(r.trustedFor(st.ID())) > 0 || !r.isTold(st.ID()) {
 		return false
 	}
 	_, was := slices.BinarySearchFunc(st.Origins(), r.m.self, func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) })

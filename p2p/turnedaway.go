@@ -2,6 +2,8 @@ package p2p
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -116,7 +118,12 @@ func (m *Mesh) comeHomes(ctx context.Context) error {
 
 // homeless are teams that this node's person may read, that have not heard of this node as a home of theirs.
 func (m *Mesh) homeless() (out []*team.State) {
-	for _, st := range m.who.view.Load().out {
+	v := m.who.view.Load()
+	for _, id := range slices.SortedFunc(maps.Keys(v.teams), compareTeams) {
+		st := v.teams[id]
+		if !st.Known() || st.IsNode(m.self) || len(m.who.trustedFor(id)) > 0 {
+			continue
+		}
 		_, denied := st.Denial(m.self)
 		o, err := team.NewPresent(st.ID(), m.o.Identity)
 		if err != nil || denied || !st.CanRead(m.o.Identity.User) {

@@ -72,6 +72,17 @@ func (n *Node) SetRole(who *Node, r team.Role, reason string) *team.Object {
 	return n.record("make "+who.Name+" "+r.String(), o, err)
 }
 
+// Leave ends the membership of this node's user.
+func (n *Node) Leave() *team.Object {
+	n.world.T.Helper()
+	cut, err := n.store.CutUser(n.world.team, n.id.User)
+	var o *team.Object
+	if err == nil {
+		o, err = team.NewLeave(n.State(), n.id, cut, n.world.nonce())
+	}
+	return n.record("leave", o, err)
+}
+
 // Deny shuts a node out of the team; what it recorded and this node hasn't seen doesn't count.
 func (n *Node) Deny(who *Node) *team.Object {
 	n.world.T.Helper()

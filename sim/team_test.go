@@ -291,3 +291,92 @@ func TestRemoverIsRolledBack(t *testing.T) {
 		})
 	}
 }
+
+// Who leaves, or shuts their own node out, has said so at the node that is out by it: the others hear of it all the same.
+func TestLeavingIsHeard(t *testing.T) {
+	inBubble(t, 47, func(w *sim.World) {
+		n := crewOf(w, 4, 1)
+		w.Everybody(w.General(), 5)
+		w.Settle(time.Minute)
+		n[3].Leave()
+		until(w, "the others know who left", 5*time.Second, func() bool {
+			for _, x := range n[:3] {
+				if r, gone := x.State().Removal(n[3].User()); !gone || !r.Left || x.ConnectedTo(n[3]) {
+					return false
+				}
+			}
+			return true
+		})
+		n[1].Deny(n[1])
+		until(w, "the others know of the denial", 5*time.Second, func() bool {
+			return !n[0].State().IsNode(n[1].Key()) && !n[2].State().IsNode(n[1].Key()) && !n[0].ConnectedTo(n[1])
+		})
+		w.Pass(5 * time.Second)
+		out, in := sim.Hosts(n[1], n[3]), sim.Hosts(n[0], n[2])
+		quiet := w.Net.Bytes(out, in)
+		for _, x := range []*sim.Node{n[1], n[3]} {
+			x.Restart()
+		}
+		w.Pass(10 * time.Minute)
+		if got := w.Net.Bytes(out, in) - quiet; got != 0 {
+			t.Errorf("who is out sent %d bytes", got)
+		}
+		w.Everybody(w.General(), 5)
+		w.Settle(time.Minute)
+	})
+}
+
+// Somebody leaves while nobody hears of it, and their node starts anew before the others are there again.
+func TestLeavingWhileCutOff(t *testing.T) {
+	inBubble(t, 48, func(w *sim.World) {
+		n := crewOf(w, 3, 0)
+		w.Net.Partition(sim.Hosts(n[0], n[1]), sim.Hosts(n[2]))
+		w.Pass(time.Minute)
+		n[2].Leave()
+		w.Pass(time.Minute)
+		n[2].Restart()
+		w.Pass(time.Minute)
+		w.Net.Heal()
+		until(w, "the others know who left", 2*time.Minute, func() bool {
+			_, first := n[0].State().Removal(n[2].User())
+			_, second := n[1].State().Removal(n[2].User())
+			return first && second
+		})
+	})
+}
+
+// Somebody with a long history still to come over a thin line is removed: nothing more of it comes.
+func TestRemovedWhileSyncing(t *testing.T) {
+	inBubble(t, 49, func(w *sim.World) {
+		n := crewOf(w, 3, 0)
+		for range 5 {
+			n[0].PostTogether(w.General(), 500)
+		}
+		w.Settle(time.Minute)
+		x := w.Start("x", sim.NodeOptions{Bandwidth: 256_000})
+		link := w.Invite()
+		go x.TryJoin(link, "")
+		until(w, "it has a part", 2*time.Minute, func() bool {
+			_, here := x.Store().Team(w.Team())
+			return here && x.InTeam() && x.Entries(w.General()) > 200
+		})
+		n[0].SetRole(x, team.Removed, "")
+		w.Pass(3 * time.Second) // what the line had taken by then
+		had, sent := x.Entries(w.General()), w.Net.Bytes(sim.Hosts(n...), sim.Hosts(x))
+		if had == 2500 {
+			t.Fatal("it had everything: nothing is shown")
+		}
+		if _, told := x.Told(); !told {
+			t.Error("it wasn't told")
+		}
+		w.Everybody(w.General(), 5)
+		w.Pass(5 * time.Minute)
+		if got := w.Net.Bytes(sim.Hosts(n...), sim.Hosts(x)) - sent; got != 0 {
+			t.Errorf("%d bytes came afterwards", got)
+		}
+		if got := x.Entries(w.General()); got != had {
+			t.Errorf("it has %d entries, and had %d", got, had)
+		}
+		w.Settle(time.Minute)
+	})
+}
