@@ -124,13 +124,22 @@ func (h *Holding) Base(o Origin) (Stretch, bool) {
 	return h.Get(Origin{o.Node, b.Epoch})
 }
 
-// Have names the newest epochs held of n's log, at most MaxLeaves of them, each with its last seq, oldest first.
+// maxFloors is how many floors Have names at most.
+const maxFloors = 4
+
+// Have names the newest epochs held of n's log, each with its last seq, oldest first, after the newest floors: nothing at
+// or below them is wanted. At most MaxLeaves points.
 func (h *Holding) Have(n NodeID) []Point {
 	ss := h.Stretches(n)
-	ss = ss[max(0, len(ss)-MaxLeaves):]
-	out := make([]Point, len(ss))
-	for i, s := range ss {
-		out[i] = Point{s.Epoch, s.Hi}
+	var out []Point
+	for _, f := range h.floors[n] {
+		if s, held := h.Get(Origin{n, f.Epoch}); !held || s.Hi < f.Seq {
+			out = append(out, f)
+		}
+	}
+	out = out[max(0, len(out)-maxFloors):]
+	for _, s := range ss[max(0, len(ss)+len(out)-MaxLeaves):] {
+		out = append(out, Point{s.Epoch, s.Hi})
 	}
 	return out
 }

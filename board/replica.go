@@ -169,6 +169,8 @@ func (r *Replica) handle(ev Event) {
 		}
 	case Lost:
 		r.lost(e)
+	case Floored:
+		r.floored(e)
 	case PeerVector:
 		r.peerVector(e)
 	case AskedVector:

@@ -39,7 +39,8 @@ func (r *Replica) suspectFork(l *replLog, e Epoch, from NodeID) {
 // probeFork asks for the next run to compare.
 func (r *Replica) probeFork(l *replLog, f *forkSearch) {
 	s := r.stream(f.from, l.board.governance)
-	if s == nil || s.views.at(l.board.team.id) == nil || s.transfers.len() >= r.cfg.PerPeer || f.probes >= maxForkProbes {
+	if s == nil || s.views.at(l.board.team.id) == nil || s.transfers.len() >= r.cfg.PerPeer ||
+		f.probes >= maxForkProbes || !r.roomOf(l.board.governance).fits() {
 		l.forks = slices.DeleteFunc(l.forks, func(x *forkSearch) bool { return x == f }) // the next contradiction begins anew
 		return
 	}
@@ -51,8 +52,10 @@ func (r *Replica) probeFork(l *replLog, f *forkSearch) {
 	f.probes++
 	s.lastID++
 	t := &transfer{
-		id: s.lastID, stream: s, log: l, toward: Point{f.epoch, after + 1}, probe: f, credit: r.cfg.Window, progress: r.now, waitFrom: r.now,
+		id: s.lastID, stream: s, log: l, toward: Point{f.epoch, after + 1}, probe: f, progress: r.now, waitFrom: r.now,
 	}
+	m := r.roomOf(l.board.governance)
+	m.promise(t, min(r.cfg.Window, m.free()))
 	s.transfers.put(t.id, t)
 	r.at(r.now.Add(r.cfg.Watchdog / 2))
 	r.do(Want{
@@ -63,7 +66,7 @@ func (r *Replica) probeFork(l *replLog, f *forkSearch) {
 
 // probed takes in what was asked for to be compared.
 func (r *Replica) probed(t *transfer, e Answered, size int) {
-	t.credit -= size
+	r.roomOf(t.stream.governance).promise(t, -size)
 	t.progress = r.now
 	if run := e.Run; run != nil {
 		good := run.Board == t.log.board.id && run.Node == t.log.node && run.Epoch == t.probe.epoch && t.credit >= -overCredit

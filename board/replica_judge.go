@@ -17,7 +17,10 @@ func (l *replLog) judge(p *piece) (run *Run, last Hash, v verdict) {
 	h, run := &l.board.holding, p.run
 	end := p.hashes[len(p.hashes)-1]
 	s, held := h.Get(run.Origin)
+	floors := h.Floors(l.node)
 	switch {
+	case Pruned(floors, Point{run.Epoch, run.LastSeq()}):
+		return nil, end, duplicate
 	case held && run.First >= s.Lo && run.LastSeq() <= s.Hi:
 		if run.LastSeq() == s.Hi && end != s.HiHash {
 			return nil, end, forked
@@ -33,7 +36,7 @@ func (l *replLog) judge(p *piece) (run *Run, last Hash, v verdict) {
 	if below, ok := l.childOf(run); ok {
 		return p.upTo(below)
 	}
-	if run.First == 1 {
+	if run.First == 1 || Pruned(floors, Point{run.Prev.Epoch, run.Prev.Seq}) {
 		return l.judgeFirst(p)
 	}
 	if p.tail && len(h.Stretches(l.node)) == 0 {
@@ -64,7 +67,7 @@ func (l *replLog) judgeFirst(p *piece) (*Run, Hash, verdict) {
 	switch {
 	case !p.signed():
 		return nil, end, p.unsigned()
-	case run.Prev == Link{}:
+	case run.Prev == Link{}, Pruned(h.Floors(l.node), Point{run.Prev.Epoch, run.Prev.Seq}):
 	case p.tail && len(h.Stretches(l.node)) == 0:
 		return run, end, ready
 	default:

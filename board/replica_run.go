@@ -92,6 +92,17 @@ func (r *Replica) lost(e Lost) {
 	r.heat(l, r.now)
 }
 
+// floored notes up to where a log is pruned.
+func (r *Replica) floored(e Floored) {
+	b := r.board(e.Team, e.Board)
+	if b == nil || slices.Equal(b.holding.Floors(e.Node), e.Floors) {
+		return
+	}
+	b.holding.SetFloors(e.Node, slices.Clone(e.Floors))
+	r.changed(b, e.Node)
+	r.heat(r.log(b, e.Node), r.now)
+}
+
 // changed follows up a change of what is held of a log.
 func (r *Replica) changed(b *replBoard, n NodeID) {
 	r.noteChange(b, n)

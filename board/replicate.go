@@ -66,6 +66,14 @@ type Held struct {
 	Stretch Stretch
 }
 
+// Floored: n's log in a board is pruned up to these points: nothing at or below them is asked for or missed.
+type Floored struct {
+	Team   TeamID
+	Board  ID
+	Node   NodeID
+	Floors []Point
+}
+
 // Lost: what the store holds of one origin is less than was told (damage, pruning): this stretch; Hi == 0: nothing.
 type Lost struct {
 	Team    TeamID
@@ -208,6 +216,7 @@ func (GovernanceAdvanced) event() {}
 func (Orphaned) event()           {}
 func (Restored) event()           {}
 func (Moving) event()             {}
+func (Floored) event()            {}
 func (ForkCompared) event()       {}
 func (Offended) event()           {}
 func (Tick) event()               {}

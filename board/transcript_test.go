@@ -27,6 +27,7 @@ import (
 //	answer PEER ID NAME 1/1..3 [done] [STATUS] [governance]
 //	stored TOKEN [pending|fork|bad|…]
 //	orphaned NAME 1/1..3 | restored NAME 1/1..3
+//	floor NAME 1/5                     NAME's log is pruned up to there
 //	compared PEER NAME 1/3 1/5 [proven|failed]   up to 1/3 PEER's records are those held, 1/5 is not
 //	digest PEER same|said|other
 //	wait DURATION | status
@@ -107,6 +108,10 @@ func (s *transcript) command(w []string) error {
 			nodes = append(nodes, s.node(name))
 		}
 		s.step(TeamChanged{Team: s.team, Nodes: nodes, Boards: []ID{s.general()}})
+	case "floor":
+		e, seq, err := point(w[2])
+		s.step(Floored{s.team, s.general(), s.node(w[1]), []Point{{e, seq}}})
+		return err
 	case "lost":
 		run, err := s.run(w[1], w[2], board)
 		if err != nil {

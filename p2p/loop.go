@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/board"
+	"weft/store"
 	"weft/team"
 )
 
@@ -264,6 +265,12 @@ func (l *loop) tellTeam(t board.TeamID, st *team.State) {
 		ev.Boards = append(ev.Boards, b.ID)
 	}
 	l.tell(ev)
+	for _, b := range ev.Boards {
+		floors := store.FloorsOf(st, b)
+		for _, n := range slices.SortedFunc(maps.Keys(floors), func(a, b board.NodeID) int { return slices.Compare(a[:], b[:]) }) {
+			l.tell(board.Floored{Team: t, Board: b, Node: n, Floors: floors[n]})
+		}
+	}
 	for _, b := range append([]board.ID{board.GovernanceID(t)}, ev.Boards...) {
 		if l.told[b] {
 			continue
