@@ -57,8 +57,9 @@ func (e *Evaluator) judgeCharters(st *step) {
 			f.rule = counts
 		case hangs:
 			f = finding{noCharter, missing}
-		case st.choice == nil:
+		case st.choice == nil && st.parent.act != actCharter:
 			f.rule = notCharter
+		case st.choice == nil:
 		case !st.choice.offers[i].follows:
 			f.rule = charterForm
 		}

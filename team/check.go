@@ -23,14 +23,14 @@ func (s *State) checkEntry(h *board.Header, under func(*Cut) bool) finding {
 		return finding{rule: otherTeam}
 	case h.Kind.Governance() != (h.Board == s.governance):
 		return finding{rule: wrongKind}
-	case s.charter == nil:
-		return finding{noGenesis, board.Hash(s.id)}
 	case s.UpgradeNeeded():
 		return finding{rule: upgrade}
+	case h.Author == board.UserID{} && !h.Kind.Governance():
+		return finding{rule: noAuthor}
+	case s.charter == nil:
+		return finding{noGenesis, board.Hash(s.id)}
 	case h.Kind.Governance():
 		return finding{rule: counts} // objects count by their own signatures
-	case h.Author == board.UserID{}:
-		return finding{rule: noAuthor}
 	case s.closed && under == nil:
 		return finding{rule: closed}
 	}

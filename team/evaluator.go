@@ -88,23 +88,21 @@ func (e *Evaluator) Add(o *Object) (changed bool, err error) {
 		e.items[o.Hash] = it
 	}
 	s, added := it.copy(o.Key)
-	carried := false
 	for _, p := range o.Records {
-		if p.Board == e.logs.governance && s.carry(e.logs.at(p)) {
-			carried = true
+		if p.Board != e.logs.governance {
+			continue
+		}
+		if r := e.logs.at(p); s.carry(r) && held && !added {
+			changed = e.recorded(it, r) || changed
 		}
 	}
 	switch {
 	case !held:
 		e.file(it, o)
-		e.mark(it)
-	case added:
-		e.mark(it)
-	case carried:
-		return e.recorded(it), nil
-	default:
-		return false, nil
+	case !added:
+		return changed, nil
 	}
+	e.mark(it)
 	e.stale.any = true
 	return true, nil
 }
@@ -278,7 +276,7 @@ func (e *Evaluator) look(u *user, it *item) {
 }
 
 // recorded notes what has to be evaluated because an item stands in a further linked record.
-func (e *Evaluator) recorded(it *item) (changed bool) {
+func (e *Evaluator) recorded(it *item, r *record) (changed bool) {
 	switch it.act {
 	case actCharter, actLater, actFork:
 		return false
@@ -287,6 +285,9 @@ func (e *Evaluator) recorded(it *item) (changed bool) {
 			return false
 		}
 		t := e.tickets[it.says.(*admitSays).invite]
+		if it.ruled() && !t.again && t.settled(it, r) {
+			return false
+		}
 		t.add(it)
 		e.stale.tickets[t] = struct{}{}
 	default:
@@ -313,7 +314,7 @@ func (e *Evaluator) recorded(it *item) (changed bool) {
 // linked notes what has to be evaluated because a record took its place in the forest.
 func (e *Evaluator) linked(r *record) (changed bool) {
 	if r.carries != nil {
-		changed = e.recorded(r.carries.of)
+		changed = e.recorded(r.carries.of, r)
 	}
 	if n := e.nodes[r.epoch.Node]; n != nil && n.linked(e, r) {
 		n.recount(e)

@@ -17,12 +17,13 @@ type Flip struct {
 }
 
 // Flips are what changed for entries on disk since old, an earlier snapshot of the same team (or nil). An entry that none
-// of them covers has the verdict that it had, if it was not pending then.
+// of them covers has the verdict that it had, if it was not pending then. While the team needs newer rules nothing is judged
+// again, so there are none; after that everything may have changed.
 func (s *State) Flips(old *State) (out []Flip) {
 	switch {
-	case s == old || s.charter == nil:
+	case s == old || s.charter == nil || s.UpgradeNeeded():
 		return nil
-	case old == nil || old.charter == nil:
+	case old == nil || old.charter == nil || old.UpgradeNeeded():
 		return []Flip{{}}
 	}
 	replaced := !startsWith(s.chain, old.chain)

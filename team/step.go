@@ -64,6 +64,14 @@ func (e *Evaluator) take(st *step) {
 		}
 		return
 	}
+	if st.parent.says.(*charterSays).m.Rules > Rules { // who has a say in it is for a newer version to know
+		for _, c := range st.children {
+			for _, a := range e.acks[c.hash] {
+				e.rule(a, finding{rule: upgrade})
+			}
+		}
+		return
+	}
 	v := vote{e: e, p: st.parent.says.(*charterSays), agreed: make([]map[board.UserID]bool, len(st.children)), users: map[board.UserID]int{}, devices: map[[32]byte][]int{}}
 	ch := &choice{acked: map[board.UserID][]ackOf{}}
 	for i, c := range st.children {

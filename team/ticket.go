@@ -43,6 +43,16 @@ func (t *ticket) add(it *item) {
 	}
 }
 
+// settled says whether a further record of a judged admission changes nothing: no cut asks for it, and it gives no earlier
+// place.
+func (t *ticket) settled(it *item, r *record) bool {
+	if t.counts().rule != counts || len(t.limits) > 0 {
+		return false
+	}
+	p := it.place
+	return r.epoch.Node != board.NodeID(it.author) || p.own && cmp.Or(p.at.Compare(r.epoch.Epoch), cmp.Compare(p.seq, r.seq)) < 0
+}
+
 // invite is what the ticket's invite says; nil if it is none, or not here.
 func (t *ticket) invite() *weftv1.Invite {
 	if t.item == nil {
