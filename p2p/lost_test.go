@@ -118,3 +118,78 @@ func TestAFalseFarewellChangesNothing(t *testing.T) {
 	}
 	eventually(t, "one without an end is an offence", func() bool { return a.counters()["offences_total/frame_too_large"] > 0 }, a)
 }
+
+// sets gives o's person a role, by n's.
+func (n *testNode) sets(id board.TeamID, o *testNode, r team.Role, reason string) {
+	n.t.Helper()
+	cut, err := n.store.CutUser(id, o.id.User)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	x, err := team.NewSet(n.team(id), n.id, o.id.User, r, cut, reason, nonce())
+	if err == nil {
+		_, err = n.store.AppendObject(testContext(n.t), id, x)
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *testNode) dials(o *testNode) bool {
+	return len(n.mesh.who.view.Load().shared[board.NodeID(o.key.Public())]) > 0
+}
+
+// Who is removed hears why as the last thing on the governance stream, from each node that enforces it, without asking.
+func TestWhoIsRemovedIsTold(t *testing.T) {
+	a, b, c := newNode(t, "ada"), newNode(t, "bob"), newNode(t, "cyd")
+	id := a.found("crew")
+	a.letIn(id, b, c)
+	a.sets(id, b, team.Removed, "too loud")
+	eventually(t, "bob's node knows", func() bool {
+		r, ok := b.team(id).Removal(b.id.User)
+		return ok && r.By == a.id.User && r.Reason == "too loud"
+	}, b)
+	eventually(t, "it leaves the others alone", func() bool { return !b.dials(a) && !b.dials(c) && len(b.mesh.host.Network().Peers()) == 0 }, b)
+	for _, n := range []*testNode{a, c} {
+		if got := n.counters()["knocks_total/why_answered"]; got != 0 {
+			t.Errorf("%s was asked why", n.name)
+		}
+	}
+	if got := b.counters()["frames_total/in/farewell"]; got == 0 {
+		t.Error("nobody said farewell")
+	}
+	b.restart()
+	if b.dials(a) || b.dials(c) {
+		t.Error("after a restart it seeks them again")
+	}
+	a.sets(id, b, team.Member, "")
+	a.post(id, board.GeneralID(id), 3)
+	eventually(t, "bob is in again, without his doing", func() bool { return b.dials(a) && b.entries(board.GeneralID(id)) == 3 }, a, b, c)
+}
+
+// Somebody leaves while nobody hears it: their node seeks the others until one of them has.
+func TestWhoLeavesIsHeardFirst(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	a.stop()
+	cut, err := b.store.CutUser(id, b.id.User)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := team.NewLeave(b.team(id), b.id, cut, nonce())
+	if err == nil {
+		_, err = b.store.AppendObject(testContext(t), id, o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.restart()
+	b.mesh.loop.do(t.Context(), b.mesh.loop.look)
+	if !b.dials(a) {
+		t.Fatal("bob's node doesn't seek ada's any more, and she has not heard")
+	}
+	a.start()
+	eventually(t, "ada has heard", func() bool { r, ok := a.team(id).Removal(b.id.User); return ok && r.Left }, a, b)
+	eventually(t, "bob's node lets it be", func() bool { return !b.dials(a) }, a, b)
+}
