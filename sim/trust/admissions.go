@@ -101,6 +101,8 @@ func (e *evaluation) admit(o *operation) Verdict {
 	switch {
 	case c == nil:
 		return e.missing(board.Hash(o.Charter), "charter")
+	case !e.hangs(c):
+		return pending("charter's parents")
 	case e.at(c.hash) < 0 && slices.Contains(e.st.Chain, c.hash):
 		return pending("upgrade")
 	case e.at(c.hash) < 0:

@@ -15,12 +15,12 @@ func (s *State) Entry(h *board.Header, id board.Hash) Verdict {
 	switch {
 	case h.Team != e.team:
 		return void("team")
-	case len(s.Chain) == 0:
-		return pending("genesis")
-	case s.Upgrade:
-		return pending("upgrade")
 	case h.Kind.Governance():
 		return void("kind")
+	case s.Upgrade:
+		return pending("upgrade")
+	case len(s.Chain) == 0:
+		return pending("genesis")
 	case h.Author == (board.UserID{}):
 		return void("no author")
 	}
@@ -61,7 +61,7 @@ func (e *evaluation) cred(h *board.Header, i item, least team.Role) Verdict {
 	register := e.register[h.Author]
 	if c := e.charters[h.Cred]; c != nil {
 		at := e.at(c.hash)
-		if e.st.Objects[c.hash].Status == Pending {
+		if !e.hangs(c) {
 			return pending("cred pending")
 		}
 		if at < 0 {
@@ -81,7 +81,7 @@ func (e *evaluation) cred(h *board.Header, i item, least team.Role) Verdict {
 		}
 	} else if !e.here[h.Cred] {
 		return pending("cred")
-	} else if e.st.Objects[h.Cred].Status == Pending && e.ops[h.Cred] != nil {
+	} else if e.st.Objects[h.Cred].Status == Pending {
 		return pending("cred pending")
 	}
 	for _, g := range register {

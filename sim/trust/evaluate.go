@@ -176,11 +176,12 @@ func (e *evaluation) personUnder(u board.UserID, d *charter) *person {
 // judgeCharters says of charters and acks what came of them. (Acks were weighed when the chain was chosen.)
 func (e *evaluation) judgeCharters() {
 	for h, c := range e.charters {
-		_, parent := e.charters[board.Hash(slices.Concat(c.Prev, make([]byte, 32))[:32])]
 		switch {
 		case slices.Contains(e.st.Chain, h):
 			e.st.Objects[h] = valid
-		case !parent:
+		case c.Ver > 1 && !bytes.Equal(c.Team, e.team[:]):
+			e.st.Objects[h] = void("team")
+		case !e.hangs(c):
 			e.st.Objects[h] = pending("parent")
 		default:
 			e.st.Objects[h] = void("not chosen")
@@ -194,6 +195,14 @@ func (e *evaluation) judgeCharters() {
 	}
 }
 
+// hangs says whether a charter's parents are here, down to a first one.
+func (e *evaluation) hangs(c *charter) bool {
+	for c != nil && len(c.Prev) > 0 {
+		c = e.charters[board.Hash(c.Prev)]
+	}
+	return c != nil
+}
+
 func (e *evaluation) judgeAck(a ack) Verdict {
 	c := e.charters[a.charter]
 	if c == nil {
@@ -205,7 +214,9 @@ func (e *evaluation) judgeAck(a ack) Verdict {
 		return void("team")
 	case p == nil:
 		return pending("parent")
-	case p.Rules > team.Rules || !p.power(a.user):
+	case p.Rules > team.Rules:
+		return pending("upgrade")
+	case !p.power(a.user):
 		return void("no power")
 	case e.acked(p, c)[a.user]:
 		return valid

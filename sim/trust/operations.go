@@ -47,6 +47,9 @@ func (e *evaluation) judge(o *operation, i item) Verdict {
 	if c == nil {
 		return e.missing(board.Hash(o.Charter), "charter")
 	}
+	if !e.hangs(c) {
+		return pending("charter's parents")
+	}
 	at := e.at(c.hash)
 	if at < 0 && slices.Contains(e.st.Chain, c.hash) {
 		return pending("upgrade")
