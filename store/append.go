@@ -61,7 +61,8 @@ type pending struct {
 	creds  []board.Hash
 	boards []*boardState
 	claims []*claim
-	mine   []bool // claims that this call must see through
+	mine   []bool     // claims that this call must see through
+	entry  board.Hash // of AppendSigned: the one that comes
 }
 
 // check examines the drafts' form and the authors' rights.

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"weft/board"
 	"weft/team"
 )
@@ -175,37 +173,4 @@ func (g *group) needsReRecord(b *boardState, e *board.Entry) (bool, error) {
 		held = true
 	}
 	return held, nil
-}
-
-// heldPost is the receipt of a post that is on disk.
-func (s *Store) heldPost(m *memory, txn *badger.Txn, key postKey) (Receipt, bool, error) {
-	c, err := get(txn, appendPostKey(make([]byte, 0, 37), key))
-	if err != nil || c == nil {
-		return Receipt{}, false, ignoreDamage(err)
-	}
-	list, err := parsePostList(c)
-	if err != nil {
-		return Receipt{}, false, nil
-	}
-	p := list.recs[max(list.shown, 0)]
-	l := m.log(p.log)
-	if l == nil {
-		return Receipt{}, false, nil
-	}
-	r, err := loadRecord(txn, p)
-	if err != nil {
-		if errors.Is(err, errDecode) {
-			s.damaged(l, p.seq)
-			return Receipt{}, false, fmt.Errorf("couldn't read the entry that is kept: %w", board.ErrDamaged)
-		}
-		return Receipt{}, false, err
-	}
-	if r.void != "" {
-		return Receipt{}, false, s.voidError(&r.entry.Header, r.void)
-	}
-	at, err := s.positionOf(txn, l, p.seq)
-	if err != nil {
-		return Receipt{}, false, err
-	}
-	return Receipt{Entry: r.entry.ID, Position: at, HLC: r.entry.Header.HLC, Duplicate: true}, true, nil
 }

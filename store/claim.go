@@ -60,13 +60,15 @@ func (p *pending) answerHeld(ctx context.Context) error {
 			if !p.mine[i] {
 				continue
 			}
-			r, held, err := p.s.heldPost(m, txn, p.claims[i].key)
-			if err != nil {
+			h, err := p.s.heldPost(m, txn, p.claims[i].key, p.entry)
+			switch {
+			case err != nil:
 				return err
-			}
-			if held {
+			case h.held:
 				p.mine[i] = false
-				p.s.settleClaim(p.claims[i], r, nil)
+				p.s.settleClaim(p.claims[i], h.receipt, h.refused)
+			case h.some:
+				p.s.touch(p.claims[i].key)
 			}
 		}
 		return nil

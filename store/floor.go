@@ -10,8 +10,8 @@ import (
 // A floor says up to where a node's log in a board is pruned (trust §3). From the commit on that makes it count, what
 // stands at or below it is not read, shown or counted here any more; the rows themselves go in the commits after it.
 
-// floorsOf are the counting floors of a board by node.
-func floorsOf(st *team.State, b board.ID) map[board.NodeID][]board.Point {
+// FloorsOf are the counting floors of a board by node: up to where its log is pruned.
+func FloorsOf(st *team.State, b board.ID) map[board.NodeID][]board.Point {
 	out := map[board.NodeID][]board.Point{}
 	for _, f := range st.Floors(b) {
 		n := f.Position.Node
@@ -24,7 +24,7 @@ func floorsOf(st *team.State, b board.ID) map[board.NodeID][]board.Point {
 func (g *group) moveFloors(list []*boardState, st *team.State) {
 	for _, b := range list {
 		moved := map[board.NodeID][]board.Point{}
-		for n, fs := range floorsOf(st, b.id) {
+		for n, fs := range FloorsOf(st, b.id) {
 			if !slices.Equal(fs, b.full.Floors(n)) {
 				moved[n] = fs
 			}
@@ -74,7 +74,7 @@ func (m *memory) loadFloors() {
 		if b.team == nil || b.governance {
 			continue
 		}
-		for n, fs := range floorsOf(b.team.state.Load(), b.id) {
+		for n, fs := range FloorsOf(b.team.state.Load(), b.id) {
 			b.setFloors(n, fs)
 		}
 		m.notePrunes(b)

@@ -47,7 +47,7 @@ func (s *Store) AppendSigned(ctx context.Context, e *board.Entry) (Receipt, erro
 		return Receipt{}, verdictError(st, h.Author, v)
 	}
 	p := pending{s: s, drafts: []Draft{{Team: h.Team, Board: h.Board, Author: h.Author, ClientMsgID: h.ClientMsgID}},
-		claims: make([]*claim, 1), mine: make([]bool, 1), boards: []*boardState{b}}
+		claims: make([]*claim, 1), mine: make([]bool, 1), boards: []*boardState{b}, entry: e.ID}
 	if err := p.claimAll(ctx); err != nil {
 		return Receipt{}, err
 	}
