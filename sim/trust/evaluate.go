@@ -195,9 +195,13 @@ func (e *evaluation) judgeCharters() {
 	}
 }
 
-// hangs says whether a charter's parents are here, down to a first one.
+// hangs says whether it is known that a charter follows the first one, or that it doesn't: its parents are here, down to
+// the first; or it is of another team.
 func (e *evaluation) hangs(c *charter) bool {
 	for c != nil && len(c.Prev) > 0 {
+		if !bytes.Equal(c.Team, e.team[:]) {
+			return true
+		}
 		c = e.charters[board.Hash(c.Prev)]
 	}
 	return c != nil

@@ -8,29 +8,64 @@ import (
 	"weft/team"
 )
 
-// flips says which entries and records on disk changed although no flip covers them. A store judges only those again that
-// one covers.
-func (w *world) flips(was, is *State, flips []team.Flip, disk []*Held) (missed []string) {
-	if is.Upgrade {
-		return nil // nothing is judged then, and what was judged stays
+// disk plays a store: it takes an entry once its right is known, and judges it again only where a flip covers it, or
+// where its log has grown (positions of cuts are found in logs).
+type disk struct {
+	w       *world
+	ev      *team.Evaluator
+	old     *team.State
+	seen    int // records that it was told of
+	verdict map[board.Hash]Status
+}
+
+func newDisk(w *world, ev *team.Evaluator) *disk {
+	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Status{}}
+}
+
+// advance to what these records mean, of which the last ones are new; missed are entries that the store shows otherwise.
+func (d *disk) advance(all []*Held, is *State) (missed []string) {
+	got := d.ev.State()
+	flips := got.Flips(d.old)
+	type log struct {
+		board board.ID
+		node  board.NodeID
 	}
-	for _, h := range disk {
-		if h.Record.Board == board.GovernanceID(w.team) || is.e.held[h.Hash] == nil || was.e.held[h.Hash] == nil {
+	grown := map[log]bool{}
+	for _, h := range all[d.seen:] {
+		grown[log{h.Record.Board, h.Record.Node}] = true
+	}
+	again := map[board.Hash]bool{}
+	for _, h := range all {
+		if _, on := d.verdict[h.Entry.ID]; !on || grown[log{h.Record.Board, h.Record.Node}] ||
+			slices.ContainsFunc(flips, func(f team.Flip) bool { return covers(is, f, h, d.verdict[h.Entry.ID]) }) {
+			again[h.Entry.ID] = true
+		}
+	}
+	for _, h := range all {
+		if h.Record.Board == board.GovernanceID(d.w.team) {
 			continue
 		}
-		header := &h.Entry.Header
-		before, after := was.Entry(header, h.Entry.ID), is.Entry(header, h.Entry.ID)
-		if before.Status != after.Status && before.Status != Pending && !slices.ContainsFunc(flips, func(f team.Flip) bool { return covers(is, f, h, header) }) {
-			missed = append(missed, fmt.Sprintf("%s was %v and is %v", w.nameOf(h.Entry.ID[:]), before, after))
+		now, id := is.Entry(&h.Entry.Header, h.Entry.ID), h.Entry.ID
+		if now.Status == Pending {
+			continue
+		}
+		if again[id] {
+			d.verdict[id] = now.Status
+		}
+		if was := d.verdict[id]; was != now.Status && !slices.ContainsFunc(missed, func(s string) bool { return s[:len(d.w.nameOf(id[:]))] == d.w.nameOf(id[:]) }) {
+			missed = append(missed, fmt.Sprintf("%s is %v on disk and ought to be %v %s (no flip covers it, of %d)", d.w.nameOf(id[:]), was, now.Status, now.Rule, len(flips)))
 		}
 	}
+	d.old, d.seen = got, len(all)
 	return missed
 }
 
 // covers says whether a store would judge the record's entry again for a flip.
-func covers(is *State, f team.Flip, h *Held, header *board.Header) bool {
+func covers(is *State, f team.Flip, h *Held, was Status) bool {
+	e := &h.Entry.Header
 	switch {
-	case f.User != (board.UserID{}) && f.User != header.Author, f.Node != (board.NodeID{}) && f.Node != h.Record.Node, f.Board != (board.ID{}) && f.Board != header.Board:
+	case f.User != (board.UserID{}) && f.User != e.Author, f.Node != (board.NodeID{}) && f.Node != h.Record.Node, f.Board != (board.ID{}) && f.Board != e.Board,
+		!f.Cred.IsZero() && f.Cred != e.Cred, f.Revives && was == Valid:
 		return false
 	}
 	for _, cut := range f.Above {
