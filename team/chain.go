@@ -83,8 +83,8 @@ func (e *Evaluator) hangs(it *item) (missing board.Hash, hangs bool) {
 			return missing, false
 		}
 		c := it.says.(*charterSays)
-		if c.ver == 1 {
-			return missing, false
+		if c.ver == 1 || it.team != e.id {
+			return missing, false // never to be on it
 		}
 		if it = e.items[c.prev]; it == nil {
 			return c.prev, true

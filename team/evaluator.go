@@ -2,6 +2,8 @@ package team
 
 import (
 	"weft/board"
+
+	weftv1 "weft/api/weft/v1"
 )
 
 // Evaluator turns objects and the records that carry them into a State. Not safe for concurrent use: its owner guards it.
@@ -146,17 +148,12 @@ func (e *Evaluator) file(it *item, o *Object) {
 		u := e.user(it.author)
 		u.acks = append(u.acks, it)
 	}
-	if it.act < actSet {
-		e.placed(it)
-		return
+	if it.act >= actSet && it.team == e.id {
+		if it.charter != board.Hash(e.id) && it.act != actPresent && it.act != actFork {
+			e.under[it.charter] = append(e.under[it.charter], it)
+		}
+		e.fileOperation(it)
 	}
-	if it.team != e.id {
-		return
-	}
-	if it.charter != board.Hash(e.id) && it.act != actPresent && it.act != actFork {
-		e.under[it.charter] = append(e.under[it.charter], it)
-	}
-	e.fileOperation(it)
 	e.placed(it)
 }
 
@@ -173,7 +170,6 @@ func (e *Evaluator) fileOperation(it *item) {
 		it.place = &place{}
 		t := e.ticket(k.invite)
 		t.admits = append(t.admits, it)
-		e.node(it.author).admitted(k.invite, t)
 		return
 	case *forkSays:
 		n := e.node(k.Node)
@@ -187,6 +183,8 @@ func (e *Evaluator) fileOperation(it *item) {
 		n := e.node(k.node)
 		n.ops = append(n.ops, it)
 		e.await(k.cut, dependant{node: n})
+	case *weftv1.Invite:
+		e.node([32]byte(k.Admitter)).admits(it.hash, e.ticket(it.hash))
 	case *uninviteSays:
 		t := e.ticket(k.invite)
 		t.uninvites = append(t.uninvites, it)

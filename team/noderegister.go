@@ -10,7 +10,7 @@ import (
 type node struct {
 	id       board.NodeID
 	ops      []*item                // on this node, whether or not they count: its register, once they do
-	admits   map[board.Hash]*ticket // invites that it admitted by
+	tickets  map[board.Hash]*ticket // invites that it answers for
 	denied   bool
 	cuts     []*Cut  // of the denials that hold: a record counts only under all of them
 	accepted []*Cut  // likewise of admissions; forks of the governance log say something about these
@@ -20,17 +20,18 @@ type node struct {
 	gen      uint32    // of what is remembered of which records count
 }
 
-func (n *node) admitted(invite board.Hash, t *ticket) {
-	if n.admits == nil {
-		n.admits = map[board.Hash]*ticket{}
+// admits notes an invite that the node answers for.
+func (n *node) admits(invite board.Hash, t *ticket) {
+	if n.tickets == nil {
+		n.tickets = map[board.Hash]*ticket{}
 	}
-	n.admits[invite] = t
+	n.tickets[invite] = t
 }
 
 // recount has the admissions of the node put in order again, since other records of it may count.
 func (n *node) recount(e *Evaluator) {
 	n.gen++
-	for _, t := range n.admits {
+	for _, t := range n.tickets {
 		t.again = true
 		e.stale.tickets[t] = struct{}{}
 		e.stale.any = true

@@ -20,7 +20,7 @@ type Request struct {
 // request among its parents, as NewSet's do.
 func (s *State) Requests() (out []Request) {
 	for _, f := range s.requests {
-		if !s.open(f) {
+		if !s.unanswered(f) {
 			continue
 		}
 		k := f.says.(*requestSays)
@@ -33,8 +33,8 @@ func (s *State) Requests() (out []Request) {
 	return out
 }
 
-// open says whether a request is unanswered.
-func (s *State) open(f *fact) bool {
+// unanswered says whether a request is unanswered.
+func (s *State) unanswered(f *fact) bool {
 	m, ok := s.people.get(f.author)
 	if !ok || m.role == None {
 		return true
@@ -48,7 +48,7 @@ func (s *State) open(f *fact) bool {
 // requestsOf are the unanswered requests of a user.
 func (s *State) requestsOf(u board.UserID) (out []board.Hash) {
 	for _, f := range s.requests {
-		if f.author == u && s.open(f) {
+		if f.author == u && s.unanswered(f) {
 			out = append(out, f.hash)
 		}
 	}

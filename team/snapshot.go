@@ -67,6 +67,7 @@ func (e *Evaluator) renew(s *State) {
 		}
 		_, s.closed = s.Closed()
 	}
+	s.open = s.charter != nil && !s.UpgradeNeeded() && !s.closed
 	if r.chain || r.acks {
 		s.choices = make([]*choice, len(s.chain))
 		for i, c := range s.chain {

@@ -88,6 +88,8 @@ type State struct {
 	pos        map[board.Hash]int // where in the chain a charter stands
 	upgrade    *fact              // the charter after them needs newer rules
 	closed     bool
+	open       bool // entries may be judged: the genesis is here, no newer rules are needed, and the team is not closed
+	general    board.ID
 	people     *table[board.UserID, *member]
 	objects    *table[board.Hash, *outcome]
 	invites    *table[board.Hash, *InviteState]
@@ -101,7 +103,7 @@ type State struct {
 
 func newState(id board.TeamID) *State {
 	return &State{
-		id: id, governance: board.GovernanceID(id), people: new(table[board.UserID, *member]), objects: new(table[board.Hash, *outcome]),
+		id: id, governance: board.GovernanceID(id), general: board.GeneralID(id), people: new(table[board.UserID, *member]), objects: new(table[board.Hash, *outcome]),
 		invites: new(table[board.Hash, *InviteState]),
 	}
 }
@@ -228,7 +230,7 @@ func (s *State) UserName(u board.UserID) string {
 
 // Boards of the team that carry messages: general first, then by name, then by id.
 func (s *State) Boards() []Board {
-	general := board.GeneralID(s.id)
+	general := s.general
 	out := make([]Board, 0, len(s.boards))
 	for _, b := range s.boards {
 		out = append(out, b)

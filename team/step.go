@@ -110,6 +110,7 @@ type vote struct {
 func (v *vote) count(i int, acks []*item, follows bool) {
 	in := map[board.UserID]bool{}
 	var late []*item
+	var found []finding
 	for _, a := range acks {
 		u := v.e.user(a.author)
 		if v.p.power(a.author) == None {
@@ -129,7 +130,7 @@ func (v *vote) count(i int, acks []*item, follows bool) {
 		case best.rule == counts:
 			in[a.author] = true
 		case knew:
-			late = append(late, a)
+			late, found = append(late, a), append(found, best)
 			continue
 		}
 		v.e.rule(a, best)
@@ -141,7 +142,7 @@ func (v *vote) count(i int, acks []*item, follows bool) {
 			all[u] = true
 		}
 	}
-	for _, a := range late {
+	for at, a := range late {
 		others, n := 0, 0
 		for _, l := range [][]board.UserID{v.p.owners, v.p.admins} {
 			for _, u := range l {
@@ -157,7 +158,7 @@ func (v *vote) count(i int, acks []*item, follows bool) {
 			all[a.author] = true
 			v.e.rule(a, finding{rule: lateAck})
 		} else {
-			v.e.rule(a, finding{rule: deviceRemoved})
+			v.e.rule(a, found[at])
 		}
 	}
 	v.agreed[i] = all
