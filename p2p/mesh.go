@@ -37,7 +37,8 @@ type Mesh struct {
 	peers  *peering
 	lobby  *lobby
 	asks   *asks
-	clocks skews // of other nodes
+	hidden atomic.Pointer[map[board.TeamID][]Hidden] // as last looked for
+	clocks skews                                     // of other nodes
 	sent   *sent
 	served sentRanges
 
@@ -69,6 +70,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.sent = newSent()
 	m.who = newRoster(m)
 	m.asks = newAsks(m)
+	m.hidden.Store(&map[board.TeamID][]Hidden{})
 	m.gate = newGater(m)
 	h, err := newHost(&m.o, m.gate)
 	if err != nil {
@@ -126,6 +128,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	g.Go(func() error { return m.book.run(ctx, m) })
 	g.Go(func() error { return m.asks.run(ctx) })
 	g.Go(func() error { return m.comeHomes(ctx) })
+	g.Go(func() error { return m.watchHidden(ctx) })
 	m.acceptStreams()
 	err := g.Wait()
 	m.cancel()

@@ -26,6 +26,7 @@ type metrics struct {
 	bans     prometheus.Counter
 	panics   prometheus.Counter
 	links    prometheus.Gauge
+	hidden   prometheus.Gauge
 	inFlight prometheus.Gauge
 }
 
@@ -49,6 +50,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	s.knocks = vec("knocks_total", "Knocks at the lobby, by outcome.", "outcome")
 	s.bans = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: "bans_total", Help: "Peers that were refused for a while."})
 	s.panics = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: "panics_total", Help: "Handlers of peers' messages that failed."})
+	s.hidden = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "hidden_entries", Help: "Entries that later ones of their device follow, and that no log explains."})
+	s.all = append(s.all, s.hidden)
 	s.links = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "streams", Help: "Open sync and governance streams."})
 	s.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "in_flight_bytes", Help: "Records that peers may still send or that are here and not stored, in bytes."})
 	s.all = append(s.all, s.bans, s.panics, s.links, s.inFlight)

@@ -10,6 +10,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/p2p"
+	"weft/sim/check"
 	"weft/store"
 	"weft/team"
 )
@@ -288,4 +289,30 @@ func (n *Node) AskLink() *weftv1.InviteLink {
 		n.world.T.Fatal(err)
 	}
 	return l
+}
+
+// Sign makes an entry that a further device of nobody's node signs for this node's user: number seq of it, after prev.
+func (n *Node) Sign(b board.ID, seq uint64, prev board.Hash, text string) (*board.Entry, board.Hash) {
+	n.world.T.Helper()
+	cred, ok := n.State().Cred(n.id.User)
+	if !ok {
+		n.world.T.Fatalf("%s may not write", n.Name)
+	}
+	h := board.Header{
+		Team: n.world.team, Board: b, Author: n.id.User, Device: n.id.Device.Public(), DevEpoch: 77, DevSeq: seq, DevPrev: prev,
+		Cred: cred, ClientMsgID: fmt.Sprintf("%s-elsewhere-%d", n.Name, seq), HLC: board.HLCAt(n.Now()) + board.HLC(seq), Kind: board.KindPost,
+	}
+	e := board.NewEntry(h, []byte(text))
+	e.Sign(n.id.Device)
+	return e, e.ID
+}
+
+// Take offers the node an entry that a device has signed elsewhere.
+func (n *Node) Take(e *board.Entry) {
+	n.world.T.Helper()
+	p := check.Post{Board: e.Header.Board.String(), Author: e.Header.Author.String(), MsgID: e.Header.ClientMsgID, Text: string(e.Body), Sender: e.Header.Device.String()}
+	n.world.Check.Attempt(p)
+	if _, err := n.store.AppendSigned(n.world.T.Context(), e); err != nil {
+		n.world.T.Fatalf("node %s didn't take an entry: %v", n.Name, err)
+	}
 }

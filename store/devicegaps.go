@@ -54,7 +54,7 @@ func (s *Store) DeviceGaps(ctx context.Context, t board.TeamID) ([]DeviceGap, er
 			if !ok {
 				continue
 			}
-			if b := m.boards[h.Board]; b == nil || b.team != ts || belowFloor(st, h) {
+			if b, here := m.board(h.Board); !here || b.team != ts || belowFloor(st, h) {
 				continue
 			}
 			g := gaps[key{h.Board, h.Device, h.DevEpoch}]
