@@ -286,5 +286,18 @@ func (s *Store) reclaim(ctx context.Context) error {
 		return nil
 	}
 	s.pruned.Store(0)
-	return s.Compact(ctx)
+	if err := s.Compact(ctx); err != nil {
+		return err
+	}
+	s.dbMu.RLock()
+	defer s.dbMu.RUnlock()
+	for range maxValueFiles {
+		if s.db == nil || ctx.Err() != nil || s.db.RunValueLogGC(0.5) != nil { // an error: there is nothing (more) to gain
+			break
+		}
+	}
+	return ctx.Err()
 }
+
+// maxValueFiles is how many files of large values one call rewrites.
+const maxValueFiles = 16
