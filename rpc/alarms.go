@@ -31,12 +31,12 @@ func (s *service) alarms(ctx context.Context) (out []*weftv1.Alarm) {
 			out = append(out, &weftv1.Alarm{TeamId: st.ID().String(), Team: st.Name(), Kind: kind, Words: fmt.Sprintf(format, args...), Advice: advice})
 		}
 		if n := len(s.dropped(ctx, st)); n > 0 {
-			say(alarmDropped, fmt.Sprintf("weft team reissue %s --list shows what it was; weft team reissue %s does it again", st.Name(), st.Name()),
-				"%d of the things that you did were done under a change of the charter that lost to another one, and don't count", n)
+			say(alarmDropped, fmt.Sprintf("weft team reissue %[1]s --list shows what it was; weft team reissue %[1]s does it again", word(st.Name())),
+				"what you did under a change of the charter that lost to another one doesn't count: %s", plural(n, "thing", "things"))
 		}
 		for _, f := range st.ForkProofs() {
 			if _, denied := st.Denial(f.Node); denied {
-				say(alarmFork, fmt.Sprintf("the node was modified, or its folder was copied; once that is mended: weft team node allow %s %s", st.Name(), nodeText(f.Node)),
+				say(alarmFork, fmt.Sprintf("the node was modified, or its folder was copied; once that is mended: weft team node allow %s %s", word(st.Name()), nodeText(f.Node)),
 					"%s has contradicted itself and is kept out", s.nodeName(st, f.Node))
 			}
 		}
@@ -47,7 +47,7 @@ func (s *service) alarms(ctx context.Context) (out []*weftv1.Alarm) {
 		if role == team.Owner {
 			for _, p := range st.Proposals() {
 				if !p.Valid && slices.Contains(p.Missing, s.Identity.User) {
-					say(alarmProposal, fmt.Sprintf("weft team proposals %s; weft team agree %s", st.Name(), st.Name()), "a change of the charter waits for you")
+					say(alarmProposal, fmt.Sprintf("weft team proposals %[1]s; weft team agree %[1]s", word(st.Name())), "a change of the charter waits for you")
 				}
 			}
 			for _, w := range s.warnings(st) {
@@ -55,7 +55,7 @@ func (s *service) alarms(ctx context.Context) (out []*weftv1.Alarm) {
 			}
 		}
 		if n := len(st.Requests()); n > 0 {
-			say(alarmRequest, "weft team requests "+st.Name(), "%d ask to be let in", n)
+			say(alarmRequest, "weft team requests "+word(st.Name()), "%s to be let in", plural(n, "person asks", "people ask"))
 		}
 	}
 	return out
@@ -87,4 +87,12 @@ func isSoAlready(err error) bool {
 // dealtWith notes that the user has dealt with something that was dropped.
 func (s *service) dealtWith(ctx context.Context, object board.Hash) error {
 	return s.Store.SetKV(ctx, seenPrefix+object.String(), []byte{1})
+}
+
+// plural is "1 person asks", "2 people ask".
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

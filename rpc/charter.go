@@ -218,7 +218,7 @@ func (s *teamService) Acknowledge(ctx context.Context, req *connect.Request[weft
 	}
 	switch {
 	case len(found) == 0:
-		return nil, refuse(reasonNotFound, "couldn't find a change of the charter of team %s that waits", st.Name()).hint("weft team proposals %s shows what waits", st.Name())
+		return nil, refuse(reasonNotFound, "couldn't find a change of the charter of team %s that waits", st.Name()).hint("weft team proposals %s shows what waits", word(st.Name()))
 	case len(found) > 1:
 		ids := make([]string, len(found))
 		for i, p := range found {
@@ -248,7 +248,7 @@ func (s *service) warnings(st *team.State) (out []string) {
 		}
 	}
 	if owners == 1 && admins == 0 {
-		out = append(out, fmt.Sprintf("team %[1]s has one owner and no admin: it is only as safe as that one key, and if the key is lost nobody can ever change who has power; weft team owner add %[1]s USER", st.Name()))
+		out = append(out, "the team has one owner and no admin: it is only as safe as that one key, and if the key is lost nobody can ever change who has power; add one with: weft team owner add "+word(st.Name())+" USER")
 	}
 	return out
 }

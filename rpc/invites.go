@@ -126,7 +126,7 @@ func (s *teamService) RevokeInvite(ctx context.Context, req *connect.Request[wef
 		return nil, err
 	}
 	if req.Msg.Invite == "" {
-		return nil, refuse(reasonEmpty, "couldn't withdraw an invite: none was named").hint("weft team invite %s --list shows their ids", st.Name())
+		return nil, refuse(reasonEmpty, "couldn't withdraw an invite: none was named").hint("weft team invite %s --list shows their ids", word(st.Name()))
 	}
 	var found []team.InviteState
 	for _, i := range st.Invites() {
@@ -137,7 +137,7 @@ func (s *teamService) RevokeInvite(ctx context.Context, req *connect.Request[wef
 	switch {
 	case len(found) == 0:
 		return nil, refuse(reasonNotFound, "couldn't find an invite %s in team %s", shorten(req.Msg.Invite), st.Name()).
-			hint("weft team invite %s --list shows those that are good", st.Name())
+			hint("weft team invite %s --list shows those that are good", word(st.Name()))
 	case len(found) > 1:
 		ids := make([]string, len(found))
 		for i, v := range found {
@@ -150,7 +150,7 @@ func (s *teamService) RevokeInvite(ctx context.Context, req *connect.Request[wef
 		return nil, s.explainPower(st, s.Identity.User, err)
 	}
 	if found[0].Used > 0 {
-		d.note("the %d people who came by it stay", found[0].Used)
+		d.note("%s by it before, and that stays", plural(int(found[0].Used), "person came", "people came"))
 	}
 	return s.answer(ctx, d, req.Msg.WaitMs)
 }

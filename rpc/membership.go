@@ -66,13 +66,12 @@ func (s *service) wireTeam(ctx context.Context, st *team.State) *weftv1.Team {
 		if r, ok := st.Removal(s.Identity.User); ok {
 			s.fillState(ctx, out, st, r.Object)
 			out.StateReason = text(r.Reason)
-			if r.By != (board.UserID{}) {
-				out.StateBy, out.StateByName = r.By.String(), s.nameOf(st, r.By)
-			}
+			out.StateBy, out.StateByName = s.whoRemoved(st, r)
 		}
 	case stateClosed:
 		chain := st.Chain()
 		s.fillState(ctx, out, st, chain[len(chain)-1])
+		out.StateByName = theOwners
 		if next, _ := st.Closed(); next != (board.TeamID{}) {
 			out.Successor = next.String()
 		}
@@ -89,12 +88,21 @@ func (s *service) fillState(ctx context.Context, out *weftv1.Team, st *team.Stat
 	if recorded, err := s.recordedOf(ctx, st.ID()); err == nil {
 		out.StateMs = recorded.at(object)
 	}
-	for _, e := range st.Log() {
-		if e.Object == object && e.Author != (board.UserID{}) {
-			out.StateBy, out.StateByName = e.Author.String(), s.nameOf(st, e.Author)
-		}
-	}
 }
+
+// whoRemoved is who took somebody's role away: an id and a name, or only words where it was a charter.
+func (s *service) whoRemoved(st *team.State, r team.Removal) (id, name string) {
+	switch {
+	case r.Left:
+		return "", ""
+	case r.By == (board.UserID{}):
+		return "", theOwners
+	}
+	return r.By.String(), s.nameOf(st, r.By)
+}
+
+// theOwners stand for who did something by a charter, which nobody signs alone.
+const theOwners = "the owners"
 
 // askedTeams are those that the user asked to be let into, and that have not answered yes.
 func (s *service) askedTeams() (out []*weftv1.Team) {

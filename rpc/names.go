@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -130,7 +131,7 @@ func boardByName(st *team.State, name string) (place, error) {
 	switch len(found) {
 	case 0:
 		return place{}, refuse(reasonNotFound, "couldn't find a board called %q in team %s", shorten(name), st.Name()).
-			hint("weft board list %s shows its boards; weft board create %s NAME makes one", st.Name(), st.Name())
+			hint("weft board list %s shows its boards; weft board create %s NAME makes one", word(st.Name()), word(st.Name()))
 	case 1:
 		return found[0], nil
 	}
@@ -187,7 +188,7 @@ func (s *service) findPerson(st *team.State, name string) (board.UserID, error) 
 	}
 	if u, err = pickPerson(others, name); reasonOf(err) == reasonNotFound {
 		return u, refuse(reasonNotFound, "couldn't find a user called %q in team %s", shorten(name), st.Name()).
-			hint("weft team members %s --all shows names and ids", st.Name())
+			hint("weft team members %s --all shows names and ids", word(st.Name()))
 	}
 	return u, err
 }
@@ -227,6 +228,17 @@ func ambiguous(what, name string, ids []string) *refusal {
 		ids = ids[:maxCandidates]
 	}
 	return refuse(reasonAmbiguous, "couldn't tell which %s %q is meant: it could be %s%s", what, shorten(name), strings.Join(ids, ", "), rest)
+}
+
+// plainWord is text that a shell takes for one word.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=-]+$`)
+
+// word is text as it stands in a command that people copy.
+func word(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // shorten keeps what a caller sent from filling the answer.

@@ -71,7 +71,7 @@ func (s *service) nodeName(st *team.State, n board.NodeID) string {
 // findNode is the node with this id, or the only home of somebody.
 func (s *service) findNode(st *team.State, name string) (board.NodeID, error) {
 	if name == "" {
-		return board.NodeID{}, refuse(reasonEmpty, "couldn't find the node: none was named").hint("weft team members %s shows the ids of nodes", st.Name())
+		return board.NodeID{}, refuse(reasonEmpty, "couldn't find the node: none was named").hint("weft team members %s shows the ids of nodes", word(st.Name()))
 	}
 	if id, err := peer.Decode(name); err == nil {
 		raw := string(id)
@@ -89,7 +89,7 @@ func (s *service) findNode(st *team.State, name string) (board.NodeID, error) {
 		return homes[0], nil
 	}
 	if len(homes) == 0 {
-		return board.NodeID{}, refuse(reasonNotFound, "couldn't find a node of %s in team %s", s.nameOf(st, u), st.Name()).hint("weft team members %s shows the ids of nodes", st.Name())
+		return board.NodeID{}, refuse(reasonNotFound, "couldn't find a node of %s in team %s", s.nameOf(st, u), st.Name()).hint("weft team members %s shows the ids of nodes", word(st.Name()))
 	}
 	return board.NodeID{}, ambiguous("node", name, nodeTexts(homes))
 }

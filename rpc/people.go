@@ -35,9 +35,7 @@ func (s *teamService) ListMembers(ctx context.Context, req *connect.Request[weft
 		w := s.wireMember(m, homes)
 		if r, ok := st.Removal(m.User); ok {
 			w.Reason, w.SinceMs, w.Left = text(r.Reason), recorded.at(r.Object), r.Left
-			if r.By != (board.UserID{}) {
-				w.By, w.ByName = r.By.String(), s.nameOf(st, r.By)
-			}
+			w.By, w.ByName = s.whoRemoved(st, r)
 		}
 		res.Members = append(res.Members, w)
 	}

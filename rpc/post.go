@@ -278,8 +278,8 @@ func (s *service) explainAppend(p place, author board.UserID, err error) error {
 			words = "not in"
 		}
 		by := ""
-		if !r.Left && r.By != (board.UserID{}) {
-			by = " by " + s.nameOf(p.state, r.By)
+		if _, name := s.whoRemoved(p.state, r); name != "" {
+			by = " by " + name
 		}
 		return refuse(reasonRemoved, "couldn't write to %s: %s %s team %s%s", p, who, words, p.state.Name(), by).because(err)
 	case errors.Is(err, board.ErrNotMember):

@@ -88,7 +88,7 @@ func (s *service) setRole(ctx context.Context, st *team.State, u board.UserID, r
 	}
 	name := s.nameOf(st, u)
 	if u == s.Identity.User && role <= team.Removed {
-		return nil, refuse(reasonMalformed, "couldn't make you %s in team %s yourself", roleNames[role], st.Name()).hint("to go, use Leave: weft team leave %s", st.Name())
+		return nil, refuse(reasonMalformed, "couldn't make you %s in team %s yourself", roleNames[role], st.Name()).hint("to go, use Leave: weft team leave %s", word(st.Name()))
 	}
 	cut, err := s.Store.CutUser(st.ID(), u)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *service) setRole(ctx context.Context, st *team.State, u board.UserID, r
 	}
 	d.did = roleWords(name, st.Name(), before, role)
 	if now := d.team.Role(u); now != role && now < role {
-		d.note("%s stays %s: another operation that this node had not recorded of is more restrictive; weft team why %s %s explains it", name, roleNames[now], st.Name(), name)
+		d.note("%s stays %s: another operation that this node had not recorded of is more restrictive; weft team why %s %s explains it", name, roleNames[now], word(st.Name()), word(name))
 	}
 	s.noteRole(d, name, before, role)
 	return s.answer(ctx, d, waitMs)
@@ -145,7 +145,7 @@ func (s *service) noteRole(d *deed, name string, before, role team.Role) {
 
 // explainPower adds to a refusal of package team what this node knows of the person that was meant.
 func (s *service) explainPower(st *team.State, u board.UserID, err error) error {
-	name, command := s.nameOf(st, u), st.Name()
+	name, command := s.nameOf(st, u), word(st.Name())
 	switch {
 	case errors.Is(err, team.ErrHasPower):
 		role := "admin"
@@ -153,7 +153,7 @@ func (s *service) explainPower(st *team.State, u board.UserID, err error) error 
 			role = "owner"
 		}
 		return refuse(reasonHasPower, "couldn't do that to %s, who is %s: %w", name, article(role), err).
-			hint("weft team %s remove %s %s --keep-as removed (or banned, muted, …) does both in one step; owners can", role, command, name)
+			hint("weft team %s remove %s %s --keep-as removed (or banned, muted, …) does both in one step; owners can", role, command, word(name))
 	case errors.Is(err, team.ErrNoPower):
 		return refuse(reasonForbidden, "%w", err).hint("ask %s", anyOf(s.powerful(st)))
 	}
@@ -243,7 +243,7 @@ func (s *teamService) Leave(ctx context.Context, req *connect.Request[weftv1.Lea
 			hint("%s", s.waysOut(st))
 	case errors.Is(err, team.ErrAdminLeaves):
 		return nil, refuse(reasonAdminLeaves, "couldn't leave team %s: %w", st.Name(), err).
-			hint("ask %s for: weft team admin remove %s %s --keep-as removed", anyOf(s.ownerNames(st)), st.Name(), s.nameOf(st, s.Identity.User))
+			hint("ask %s for: weft team admin remove %s %s --keep-as removed", anyOf(s.ownerNames(st)), word(st.Name()), word(s.nameOf(st, s.Identity.User)))
 	case err != nil:
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func (s *teamService) Leave(ctx context.Context, req *connect.Request[weftv1.Lea
 
 // waysOut tells an owner how to go.
 func (s *service) waysOut(st *team.State) string {
-	return fmt.Sprintf("hand it over (weft team owner handover %[1]s USER --keep-as removed), or end it (weft team disband %[1]s)", st.Name())
+	return fmt.Sprintf("hand it over (weft team owner handover %[1]s USER --keep-as removed), or end it (weft team disband %[1]s)", word(st.Name()))
 }
 
 // powerful are the names of a team's owners and admins.
@@ -315,7 +315,7 @@ func (s *service) requestOf(teamName, user string) (*team.State, team.Request, e
 	u, err := pickPerson(people, user)
 	if reasonOf(err) == reasonNotFound {
 		return nil, team.Request{}, refuse(reasonNotFound, "couldn't find a request of %q to be let into team %s", shorten(user), st.Name()).
-			hint("weft team requests %s shows who asks", st.Name())
+			hint("weft team requests %s shows who asks", word(st.Name()))
 	}
 	for _, r := range requests {
 		if err == nil && r.User == u {
@@ -323,7 +323,7 @@ func (s *service) requestOf(teamName, user string) (*team.State, team.Request, e
 		}
 	}
 	if err == nil {
-		err = refuse(reasonNotFound, "couldn't find a request of %s to be let into team %s", shorten(user), st.Name()).hint("weft team requests %s shows who asks", st.Name())
+		err = refuse(reasonNotFound, "couldn't find a request of %s to be let into team %s", shorten(user), st.Name()).hint("weft team requests %s shows who asks", word(st.Name()))
 	}
 	return nil, team.Request{}, err
 }
@@ -356,7 +356,7 @@ func (s *teamService) Reject(ctx context.Context, req *connect.Request[weftv1.Re
 			name = shortID(r.User)
 		}
 		res.Msg.Did = fmt.Sprintf("the request of %s to be let into team %s is rejected", name, st.Name())
-		res.Msg.Notes = []string{fmt.Sprintf("they are told, and can't ask again; weft team role %s %s member lets them in after all", st.Name(), name)}
+		res.Msg.Notes = []string{fmt.Sprintf("they are told, and can't ask again; weft team role %s %s member lets them in after all", word(st.Name()), word(name))}
 	}
 	return res, err
 }

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -112,6 +113,9 @@ func (s *teamService) Why(ctx context.Context, req *connect.Request[weftv1.WhyRe
 	if role == team.None && len(because) == 0 && st.UserName(u) == "" {
 		return nil, refuse(reasonNotFound, "couldn't find %s in the records of team %s", shorten(req.Msg.User), st.Name())
 	}
+	slices.SortStableFunc(because, func(a, b team.Reasoning) int {
+		return cmp.Compare(recorded[a.Object].received, recorded[b.Object].received)
+	})
 	res := &weftv1.WhyResponse{UserId: u.String(), Name: st.UserName(u), Role: roleNames[role], Words: s.standing(st, u, role)}
 	for _, r := range because {
 		res.Because = append(res.Because, s.wireEvent(st, team.Event{Object: r.Object, Kind: r.Kind, Words: r.Words, Verdict: r.Verdict}, recorded))
@@ -123,8 +127,8 @@ func (s *teamService) Why(ctx context.Context, req *connect.Request[weftv1.WhyRe
 func (s *service) standing(st *team.State, u board.UserID, role team.Role) string {
 	by := ""
 	r, removed := st.Removal(u)
-	if removed && r.By != (board.UserID{}) {
-		by = " by " + s.nameOf(st, r.By)
+	if _, name := s.whoRemoved(st, r); removed && name != "" {
+		by = " by " + name
 	}
 	switch {
 	case removed && r.Left:
@@ -202,7 +206,7 @@ func (s *teamService) Reissue(ctx context.Context, req *connect.Request[weftv1.R
 			return nil, err
 		}
 	}
-	d.did = fmt.Sprintf("%d of the things that you did are done again in team %s", done, st.Name())
+	d.did = fmt.Sprintf("%s again in team %s", plural(done, "thing is done", "things are done"), st.Name())
 	if done == 0 && len(d.notes) == 0 {
 		d.did = fmt.Sprintf("nothing that you did in team %s was dropped", st.Name())
 	}

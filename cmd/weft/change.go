@@ -161,7 +161,7 @@ func followWords(f *weftv1.Follow, now time.Time) string {
 	case n == 1 && k == 1 && len(f.Behind) == 0:
 		return "this is the team's only node"
 	case k >= n:
-		return fmt.Sprintf("all %d nodes have this", n)
+		return fmt.Sprintf("%d of %d nodes have this", n, n)
 	}
 	parts := []string{fmt.Sprintf("%d of %d nodes %s this", k, n, has(k))}
 	for i, b := range f.GetBehind() {

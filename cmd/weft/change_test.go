@@ -16,8 +16,8 @@ func TestWhoFollowsAChangeIsSaidInWords(t *testing.T) {
 	relay := &weftv1.NodeBehind{NodeId: "12D3KooWabcdefgh", Connected: true}
 	never := &weftv1.NodeBehind{NodeId: "12D3KooWabcdefgh", Users: []string{"cyd"}}
 	for want, f := range map[string]*weftv1.Follow{
-		"this is the team's only node": {FollowedBy: 1, Nodes: 1},
-		"all 3 nodes have this":        {FollowedBy: 3, Nodes: 3},
+		"this is the team's only node":                                      {FollowedBy: 1, Nodes: 1},
+		"3 of 3 nodes have this":                                            {FollowedBy: 3, Nodes: 3},
 		"2 of 3 nodes have this; ana's node has not been heard since 14:02": {FollowedBy: 2, Nodes: 3, Behind: []*weftv1.NodeBehind{ana}},
 		"1 of 3 nodes has this; node …abcdefgh is connected and hasn't said so yet; cyd's node hasn't been heard since this node started": {
 			FollowedBy: 1, Nodes: 3, Behind: []*weftv1.NodeBehind{relay, never}},

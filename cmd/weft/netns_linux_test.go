@@ -23,12 +23,15 @@ const innerEnv = "WEFT_TEST_IN_NAMESPACE"
 // addresses in the link alone. It needs neither root nor the program ip: it re-executes itself in new user and network
 // namespaces and talks to the kernel. Where the system forbids namespaces to this account, it says so and checks
 // nothing, unless WEFT_NETNS=must, which .ci/run sets.
-func TestTwoMachines(t *testing.T) {
+func TestTwoMachines(t *testing.T) { inNamespaces(t, twoMachines) }
+
+// inNamespaces runs f in a copy of the test that is in namespaces of its own.
+func inNamespaces(t *testing.T, f func(*testing.T)) {
 	if os.Getenv(innerEnv) != "" {
-		twoMachines(t)
+		f(t)
 		return
 	}
-	cmd := exec.Command("/proc/self/exe", "-test.run=^TestTwoMachines$", "-test.v")
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), innerEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() != 0 {

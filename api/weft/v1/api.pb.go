@@ -4441,7 +4441,7 @@ type WhyResponse struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
 	Words         string                 `protobuf:"bytes,4,opt,name=words,proto3" json:"words,omitempty"`     // in a sentence
-	Because       []*LogEvent            `protobuf:"bytes,5,rep,name=because,proto3" json:"because,omitempty"` // the records behind it, the deciding one first
+	Because       []*LogEvent            `protobuf:"bytes,5,rep,name=because,proto3" json:"because,omitempty"` // the records behind it, in the order in which they were recorded
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
