@@ -81,7 +81,9 @@ func (e *evaluation) cred(h *board.Header, i item, least team.Role) Verdict {
 		}
 	} else if !e.here[h.Cred] {
 		return pending("cred")
-	} else if e.st.Objects[h.Cred].Status == Pending {
+	} else if o := e.ops[h.Cred]; o == nil || o.Kind != nil && o.GetSet() == nil && o.GetAdmit() == nil {
+		return void("cred can be no right")
+	} else if s := e.st.Objects[h.Cred].Status; s == Pending || s == Unknown && o.Kind == nil {
 		return pending("cred pending")
 	}
 	for _, g := range register {
