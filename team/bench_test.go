@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"weft/board"
 
 	weftv1 "weft/api/weft/v1"
@@ -43,8 +45,12 @@ func admission(c *crew, invite *Object, name string, u board.UserID, home board.
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	body, err := proto.Marshal(s)
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	return &Object{
-		Kind: board.KindOperation, Hash: hashOf(s.Object), Raw: s.Object, Key: home.Public(), Op: op,
+		Kind: board.KindOperation, Hash: hashOf(s.Object), Raw: s.Object, Body: body, Key: home.Public(), Op: op,
 		Records: []board.Position{c.at(node, 1, seq)},
 	}
 }

@@ -83,7 +83,7 @@ func (e *Evaluator) hangs(it *item) (missing board.Hash, hangs bool) {
 			return missing, false
 		}
 		c := it.says.(*charterSays)
-		if c.ver == 1 || it.team != e.id {
+		if c.ver == 1 || it.foreign {
 			return missing, false // never to be on it
 		}
 		if it = e.items[c.prev]; it == nil {

@@ -10,7 +10,7 @@ func (e *Evaluator) spoil(n *node) {
 		return
 	}
 	for _, r := range e.logs.records {
-		if r.seg != nil && r.epoch.Node == n.id && forkedAt(at, r) {
+		if r.seg != nil && r.epoch.log.id == n.id && forkedAt(at, r) {
 			n.spoilt = append(n.spoilt, r)
 		}
 	}

@@ -86,7 +86,7 @@ func (e *Evaluator) Add(o *Object) (changed bool, err error) {
 	}
 	it, held := e.items[o.Hash]
 	if !held {
-		it = &item{fact: newFact(o)}
+		it = &item{fact: newFact(o, e.id)}
 		e.items[o.Hash] = it
 	}
 	s, added := it.copy(o.Key)
@@ -136,7 +136,7 @@ func (e *Evaluator) file(it *item, o *Object) {
 		if board.TeamID(it.hash) == e.id && o.Charter.Ver == 1 {
 			e.genesis = o
 		}
-		if c := it.says.(*charterSays); c.ver > 1 && it.team == e.id {
+		if c := it.says.(*charterSays); c.ver > 1 && !it.foreign {
 			st := e.step(c.prev)
 			st.children = append(st.children, it)
 			for i := range c.cuts {
@@ -148,16 +148,16 @@ func (e *Evaluator) file(it *item, o *Object) {
 		u := e.user(it.author)
 		u.acks = append(u.acks, it)
 	}
-	if it.act >= actSet && it.team == e.id {
+	if it.act >= actSet && !it.foreign {
 		if it.charter != board.Hash(e.id) && it.act != actPresent && it.act != actFork {
 			e.under[it.charter] = append(e.under[it.charter], it)
 		}
-		e.fileOperation(it)
+		e.fileOperation(it, o)
 	}
 	e.placed(it)
 }
 
-func (e *Evaluator) fileOperation(it *item) {
+func (e *Evaluator) fileOperation(it *item, o *Object) {
 	u := e.user(it.author)
 	switch k := it.says.(type) {
 	case *presentSays:
@@ -167,7 +167,7 @@ func (e *Evaluator) fileOperation(it *item) {
 		}
 		return
 	case *admitSays:
-		it.place = &place{}
+		it.place = &place{sig: o.Op.GetAdmit().GetInviteSignature()}
 		t := e.ticket(k.invite)
 		t.admits = append(t.admits, it)
 		return
@@ -222,12 +222,12 @@ func (e *Evaluator) await(c *Cut, d dependant) {
 
 // mark notes what has to be evaluated because of an item that is new, or newly signed.
 func (e *Evaluator) mark(it *item) {
-	if it.team != e.id && it.act != actAck && it.act != actCharter {
+	if it.foreign && it.act != actAck && it.act != actCharter {
 		return
 	}
 	switch it.act {
 	case actCharter:
-		if c := it.says.(*charterSays); it.team == e.id && c.ver > 1 {
+		if c := it.says.(*charterSays); !it.foreign && c.ver > 1 {
 			e.stale.steps[e.step(c.prev)] = struct{}{}
 		}
 	case actAck:
@@ -258,7 +258,7 @@ func (e *Evaluator) markAck(it *item) {
 		e.rule(it, finding{noCharter, it.charter})
 	case c.act != actCharter || c.says.(*charterSays).ver == 1:
 		e.rule(it, finding{rule: notCharter})
-	case c.team != e.id:
+	case c.foreign:
 		e.rule(it, finding{rule: otherTeam})
 	default:
 		e.stale.steps[e.step(c.says.(*charterSays).prev)] = struct{}{}
@@ -279,7 +279,7 @@ func (e *Evaluator) recorded(it *item, r *record) (changed bool) {
 	case actCharter, actLater, actFork:
 		return false
 	case actAdmit:
-		if it.team != e.id {
+		if it.foreign {
 			return false
 		}
 		t := e.tickets[it.says.(*admitSays).invite]
@@ -289,7 +289,7 @@ func (e *Evaluator) recorded(it *item, r *record) (changed bool) {
 		t.add(it)
 		e.stale.tickets[t] = struct{}{}
 	default:
-		if it.team != e.id && it.act != actAck {
+		if it.foreign && it.act != actAck {
 			return false
 		}
 		u := e.user(it.author)
@@ -314,7 +314,7 @@ func (e *Evaluator) linked(r *record) (changed bool) {
 	if r.carries != nil {
 		changed = e.recorded(r.carries.of, r)
 	}
-	if n := e.nodes[r.epoch.Node]; n != nil && n.linked(e, r) {
+	if n := e.nodes[r.epoch.log.id]; n != nil && n.linked(e, r) {
 		n.recount(e)
 		changed = true
 	}

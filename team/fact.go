@@ -41,7 +41,7 @@ func (a action) kind() board.Kind {
 type fact struct {
 	hash    board.Hash
 	act     action
-	team    board.TeamID
+	foreign bool       // of another team
 	author  [32]byte   // user; of admissions, floors and forks maybe a node
 	charter board.Hash // that it acts under; of an ack: that it agrees to
 	says    any        // one of the types below, *Board, *weftv1.Invite, or nil
@@ -89,7 +89,6 @@ type admitSays struct {
 	invite board.Hash
 	user   board.UserID
 	shown  board.Hash // the user's charter
-	sig    []byte
 }
 
 type requestSays struct {
@@ -114,12 +113,16 @@ type forkSays struct {
 	below *Cut // the records before the contradiction
 }
 
-func newFact(o *Object) *fact {
+// newFact reads an object as a member of team t.
+func newFact(o *Object, t board.TeamID) *fact {
 	f := &fact{hash: o.Hash}
 	switch {
 	case o.Charter != nil:
 		f.act, f.says = actCharter, newCharter(o)
-		f.team = id32[board.TeamID](o.Charter.Team)
+		f.foreign = id32[board.TeamID](o.Charter.Team) != t
+		if o.Charter.Ver == 1 {
+			f.foreign = board.TeamID(o.Hash) != t
+		}
 		return f
 	case o.Ack != nil:
 		f.act, f.author, f.charter = actAck, id32[[32]byte](o.Ack.User), id32[board.Hash](o.Ack.Charter)
@@ -127,7 +130,7 @@ func newFact(o *Object) *fact {
 	case o.Op == nil:
 		return f
 	}
-	f.team, f.author, f.charter = id32[board.TeamID](o.Op.Team), id32[[32]byte](o.Op.Author), id32[board.Hash](o.Op.Charter)
+	f.foreign, f.author, f.charter = id32[board.TeamID](o.Op.Team) != t, id32[[32]byte](o.Op.Author), id32[board.Hash](o.Op.Charter)
 	switch k := o.Op.Kind.(type) {
 	case *weftv1.Operation_Set:
 		f.act = actSet
@@ -153,7 +156,7 @@ func newFact(o *Object) *fact {
 	case *weftv1.Operation_Admit:
 		a := k.Admit
 		f.act = actAdmit
-		f.says = &admitSays{id32[board.Hash](a.GetInvite()), id32[board.UserID](a.GetUser()), id32[board.Hash](a.GetUserCharter()), a.GetInviteSignature()}
+		f.says = &admitSays{id32[board.Hash](a.GetInvite()), id32[board.UserID](a.GetUser()), id32[board.Hash](a.GetUserCharter())}
 	case *weftv1.Operation_Request:
 		f.act, f.says = actRequest, &requestSays{k.Request.GetNote(), o.Key}
 	case *weftv1.Operation_Present:

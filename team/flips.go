@@ -131,7 +131,7 @@ func (d *differences) keys(was, now *member) {
 		return nil, slices.Contains(m.ever, k), true
 	}
 	for _, m := range []*member{was, now} {
-		for _, k := range m.ever {
+		for _, k := range slices.Concat(m.keys, m.ever) {
 			a, known, goneBefore := fate(was, k)
 			b, _, goneNow := fate(now, k)
 			switch {

@@ -24,7 +24,8 @@ type signed struct {
 // place of an admission in the order of its invite.
 type place struct {
 	proof  proof
-	queued bool // among its ticket's fresh
+	sig    []byte // by the invite's key, until it was looked at
+	queued bool   // among its ticket's fresh
 
 	own bool // a counting record of the admitter's own log carries it; the first one is:
 	at  board.Epoch

@@ -96,7 +96,7 @@ func (e *Evaluator) rule(it *item, f finding) {
 
 // judgeCharter: an item belongs to this team and acts under a charter on the chain, at index i.
 func (e *Evaluator) judgeCharter(it *item) (i int, f finding) {
-	if it.team != e.id {
+	if it.foreign {
 		return 0, finding{rule: otherTeam}
 	}
 	if i, ok := e.pos[it.charter]; ok {
@@ -175,7 +175,7 @@ func (e *Evaluator) settled(it *item) finding {
 	switch {
 	case board.TeamID(it.hash) == e.id && it.act == actCharter && e.genesis != nil:
 		return finding{rule: counts}
-	case it.team != e.id && it.act != actAck:
+	case it.foreign && it.act != actAck:
 		return finding{rule: otherTeam}
 	case it.act == actLater:
 		return finding{rule: later}

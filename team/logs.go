@@ -1,6 +1,10 @@
 package team
 
-import "weft/board"
+import (
+	"slices"
+
+	"weft/board"
+)
 
 // logs is the structure of the governance logs that are held: a forest, since each record names the one before it.
 // Whether a record counts plays no part here. A record is linked once its chain is held down to the start of its log by
@@ -9,7 +13,7 @@ type logs struct {
 	governance board.ID
 	records    map[board.Hash]*record
 	waiting    map[board.Hash][]unlinked // by the hash of the record before
-	epochs     map[board.Origin]*epoch
+	nodes      map[board.NodeID]*nodeLog
 	linked     []linked // since someone looked
 }
 
@@ -25,8 +29,15 @@ type unlinked struct {
 	prev board.Link
 }
 
+// nodeLog is a node's log.
+type nodeLog struct {
+	id     board.NodeID
+	epochs []*epoch // ascending
+}
+
 type epoch struct {
-	board.Origin
+	log *nodeLog
+	board.Epoch
 	records uint64    // linked
 	seals   []*record // linked first records of later epochs that name a record of this one
 }
@@ -55,7 +66,7 @@ type segment struct {
 
 func newLogs(t board.TeamID) *logs {
 	return &logs{
-		governance: board.GovernanceID(t), records: map[board.Hash]*record{}, waiting: map[board.Hash][]unlinked{}, epochs: map[board.Origin]*epoch{},
+		governance: board.GovernanceID(t), records: map[board.Hash]*record{}, waiting: map[board.Hash][]unlinked{}, nodes: map[board.NodeID]*nodeLog{},
 	}
 }
 
@@ -75,13 +86,7 @@ func (l *logs) add(p board.Position, prev board.Link) bool {
 	if r.known {
 		return false
 	}
-	o := p.Origin()
-	e := l.epochs[o]
-	if e == nil {
-		e = &epoch{Origin: o}
-		l.epochs[o] = e
-	}
-	r.known, r.epoch, r.seq = true, e, p.Seq
+	r.known, r.epoch, r.seq = true, l.epoch(p.Node, p.Epoch), p.Seq
 	if prev == (board.Link{}) {
 		if p.Seq == 1 && p.Epoch.N > 0 {
 			l.link(r, nil, p.Hash)
@@ -98,10 +103,23 @@ func (l *logs) add(p board.Position, prev board.Link) bool {
 	return true
 }
 
+func (l *logs) epoch(n board.NodeID, at board.Epoch) *epoch {
+	log := l.nodes[n]
+	if log == nil {
+		log = &nodeLog{id: n}
+		l.nodes[n] = log
+	}
+	i, held := slices.BinarySearchFunc(log.epochs, at, func(e *epoch, at board.Epoch) int { return e.Compare(at) })
+	if !held {
+		log.epochs = slices.Insert(log.epochs, i, &epoch{log: log, Epoch: at})
+	}
+	return log.epochs[i]
+}
+
 // follows says whether r may stand after before, which its link names as prev. An epoch's counter is greater than that
 // of the epoch that it seals, so that a node can't put its own past in another order.
 func follows(r *record, prev board.Link, before *record) bool {
-	if before.epoch.Node != r.epoch.Node || before.epoch.Epoch != prev.Epoch || before.seq != prev.Seq {
+	if before.epoch.log != r.epoch.log || before.epoch.Epoch != prev.Epoch || before.seq != prev.Seq {
 		return false
 	}
 	if r.seq == 1 {
@@ -175,7 +193,7 @@ func below(a, b *record) bool {
 // position names, its number stands for it (trust §2).
 func (l *logs) within(r *record, c *Cut) bool {
 	for _, p := range c.At(l.governance) {
-		if p.Node != r.epoch.Node {
+		if p.Node != r.epoch.log.id {
 			continue
 		}
 		if held := l.records[p.Hash]; held != nil && held.seg != nil {

@@ -42,8 +42,7 @@ func (e *Evaluator) snapshot() *State {
 	s.people = s.people.with(e.moved)
 	s.invites = s.invites.with(invites)
 	e.renew(&s)
-	clear(e.changed)
-	clear(e.moved)
+	e.changed, e.moved = map[board.Hash]*item{}, map[board.UserID]*member{} // a cleared map would stay as large as it was
 	return &s
 }
 
@@ -52,7 +51,7 @@ func (e *Evaluator) renew(s *State) {
 	r := &e.renewed
 	if e.genesis != nil && s.charter == nil {
 		s.charter = e.genesis.Charter
-		s.chain, s.pos = []*fact{newFact(e.genesis)}, map[board.Hash]int{board.Hash(e.id): 0}
+		s.chain, s.pos = []*fact{e.items[board.Hash(e.id)].fact}, map[board.Hash]int{board.Hash(e.id): 0}
 		r.boards = true
 	}
 	if r.chain {

@@ -50,7 +50,7 @@ func (t *ticket) settled(it *item, r *record) bool {
 		return false
 	}
 	p := it.place
-	return r.epoch.Node != board.NodeID(it.author) || p.own && cmp.Or(p.at.Compare(r.epoch.Epoch), cmp.Compare(p.seq, r.seq)) < 0
+	return r.epoch.log.id != board.NodeID(it.author) || p.own && cmp.Or(p.at.Compare(r.epoch.Epoch), cmp.Compare(p.seq, r.seq)) < 0
 }
 
 // invite is what the ticket's invite says; nil if it is none, or not here.
@@ -105,8 +105,9 @@ func (e *Evaluator) prove() {
 			}
 			it.place.proof = proven // until flush: once in a batch is enough
 			a := it.says.(*admitSays)
-			h := inviteHash(it.team, a.user, a.shown, board.NodeID(it.author))
-			batch.Add([32]byte(invite.Key), board.SignInvite, h, a.sig)
+			h := inviteHash(e.id, a.user, a.shown, board.NodeID(it.author))
+			batch.Add([32]byte(invite.Key), board.SignInvite, h, it.place.sig)
+			it.place.sig = nil
 			if of = append(of, it); len(of) == most {
 				flush()
 			}
@@ -192,7 +193,7 @@ func (e *Evaluator) put(it *item) {
 	a.own = false
 	for _, s := range it.copies {
 		for _, r := range s.at {
-			if r.seg == nil || r.epoch.Node != n.id || !e.counting(n, r) {
+			if r.seg == nil || r.epoch.log.id != n.id || !e.counting(n, r) {
 				continue
 			}
 			if c := cmp.Or(r.epoch.Epoch.Compare(a.at), cmp.Compare(r.seq, a.seq)); !a.own || c < 0 {

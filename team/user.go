@@ -8,8 +8,8 @@ import (
 	"weft/board"
 )
 
-// userCharter is one version of a person's identity: keys[0] is the recovery key, then devices by seniority. Immutable,
-// except that an identity gathers the signers of one charter.
+// userCharter is one version of a person's identity: keys[0] is the recovery key, then devices by seniority. Immutable; an
+// identity makes one of its own to gather the signers of a charter.
 type userCharter struct {
 	hash    board.Hash
 	prev    board.Hash
@@ -34,7 +34,7 @@ type identity struct {
 	accepted []board.NodeID
 
 	chain   []*userCharter      // that count, from genesis on; empty while that is not here
-	ever    [][32]byte          // every key of any well-formed charter, canonical or not; sorted
+	ever    [][32]byte          // every key of any well-formed charter, canonical or not; sorted; nil: those of the only charter
 	removed map[[32]byte]*leave // devices that the chain removes; made when asked for
 	by      map[[32]byte][]*item
 }
@@ -51,14 +51,14 @@ func (u *identity) show(p *presentSays) (news bool) {
 	for _, c := range p.charters {
 		i, held := slices.BinarySearchFunc(u.charters, c, compareCharters)
 		if !held {
-			own := *c
-			own.signers = slices.Clone(c.signers)
-			u.charters = slices.Insert(u.charters, i, &own)
+			u.charters = slices.Insert(u.charters, i, c)
 			news = true
 		}
 		for _, s := range c.signers {
-			if own := u.charters[i]; !slices.Contains(own.signers, s) {
-				own.signers, news = append(own.signers, s), true
+			if !slices.Contains(u.charters[i].signers, s) {
+				own := *u.charters[i] // others may share it
+				own.signers = append(slices.Clip(own.signers), s)
+				u.charters[i], news = &own, true
 			}
 		}
 	}
@@ -100,6 +100,10 @@ func (u *identity) choose() {
 			}
 			break
 		}
+	}
+	if len(u.charters) == 1 {
+		u.ever = nil
+		return
 	}
 	slices.SortFunc(u.ever, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	u.ever = slices.Clip(slices.Compact(u.ever))
@@ -186,6 +190,9 @@ func (u *identity) head() *userCharter {
 }
 
 func (u *identity) knew(key [32]byte) bool {
+	if u.ever == nil {
+		return u.head() != nil && u.head().has(key)
+	}
 	_, ok := slices.BinarySearchFunc(u.ever, key, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	return ok
 }

@@ -17,7 +17,7 @@ func Describe(o *Object, names func(board.UserID) string) string {
 	if o.Charter == nil && o.Ack == nil && o.Op == nil {
 		return "nothing"
 	}
-	return speaker{names}.describe(newFact(o))
+	return speaker{names}.describe(newFact(o, board.TeamID{}))
 }
 
 // speaker puts facts into words.
