@@ -267,4 +267,52 @@ var bugs = []bug{
 
 		tests: "TestBytesInFlightAreBounded", packages: []string{"./board"},
 	},
+	{
+		name: "let gossip through to who left the team",
+		file: "p2p/gossipgate.go",
+		old:  "\t\tif known && !s.m.who.mayReceive(s.node, t) {\n",
+		new:  "\t\tif false && !s.m.who.mayReceive(s.node, t) {\n",
+
+		tests: "TestWhoLostTheTeamHearsNothingMore", packages: []string{"./p2p"},
+	},
+	{
+		name: "leave who left the team connected",
+		file: "p2p/farewell.go",
+		old:  "\tif n == l.m.self {\n\t\treturn\n\t}\n",
+		new:  "\tif n != (board.NodeID{}) {\n\t\treturn\n\t}\n",
+
+		tests: "TestWhoLostTheLastTeamIsAStranger|TestRemovalIsEnforcedEverywhere", packages: []string{"./p2p", "./sim"},
+	},
+	{
+		name: "send who was removed away without a word",
+		file: "p2p/farewell.go",
+		old:  "\tif len(last) > 0 {\n",
+		new:  "\tif len(last) > 1<<20 {\n",
+
+		tests: "TestWhoIsRemovedIsTold", packages: []string{"./p2p"},
+	},
+	{
+		name: "go on seeking the nodes of a team that one is out of",
+		file: "p2p/roster.go",
+		old:  "\t\tif out {\n\t\t\tnow.out",
+		new:  "\t\tif out = false; out {\n\t\t\tnow.out",
+
+		tests: "TestWhoIsRemovedIsTold|TestRemovalIsEnforcedEverywhere", packages: []string{"./p2p", "./sim"},
+	},
+	{
+		name: "leave without a word to those who were away",
+		file: "p2p/roster.go",
+		old:  " || !r.isTold(st.ID()) {\n",
+		new:  " {\n",
+
+		tests: "TestWhoLeavesIsHeardFirst", packages: []string{"./p2p"},
+	},
+	{
+		name: "say in the lobby that a hidden team is here",
+		file: "p2p/lobbyask.go",
+		old:  " || st.Policy().Visibility == weftv1.Visibility_VISIBILITY_HIDDEN {\n",
+		new:  " {\n",
+
+		tests: "TestTheLobbySaysWhatATeamLetsBeKnown", packages: []string{"./p2p"},
+	},
 }
