@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Folders that are copied, brought back and run twice, and a link that two people use at once, with real processes.
+
+// startedIn starts nodes with these names, each in a folder of its own, in one team that the first founds.
+func startedIn(t *testing.T, names ...string) []*process {
+	t.Helper()
+	var nodes []*process
+	for i, name := range names {
+		p := startNode(t, shortDir(t), "--name", name, "--post-rate=-1")
+		if nodes = append(nodes, p); i == 0 {
+			p.weft(t, "team", "create", "crew")
+		} else {
+			p.weft(t, "join", strings.TrimSpace(nodes[0].weft(t, "team", "invite", "crew")))
+		}
+	}
+	return nodes
+}
+
+// board is everything that a node shows of the team's first board, without the times.
+func (p *process) board(t *testing.T) []string {
+	t.Helper()
+	var lines []string
+	for _, l := range strings.Split(p.weft(t, "read", "crew", "--last", "1000"), "\n") {
+		if _, said, ok := strings.Cut(l, ": "); ok {
+			lines = append(lines, said)
+		}
+	}
+	return lines
+}
+
+// agree waits until all nodes show the same, with all of these in it, each once.
+func agree(t *testing.T, want []string, nodes ...*process) {
+	t.Helper()
+	var shown [][]string
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		shown = nil
+		ok := true
+		for _, p := range nodes {
+			lines := p.board(t)
+			shown = append(shown, lines)
+			sorted := slices.Sorted(slices.Values(lines))
+			ok = ok && slices.Equal(lines, shown[0]) && slices.Equal(sorted, slices.Sorted(slices.Values(want)))
+		}
+		if ok {
+			return
+		}
+	}
+	t.Fatalf("they never showed the same %d posts: %q", len(want), shown)
+}
+
+// copied is a copy of a node's folder, without what belongs to the running process.
+func copied(t *testing.T, dir string) string {
+	t.Helper()
+	to := shortDir(t)
+	if out, err := exec.Command("cp", "-a", "--sparse=always", dir, to).CombinedOutput(); err != nil {
+		t.Fatalf("couldn't copy: %v %s", err, out)
+	}
+	if err := os.RemoveAll(filepath.Join(to, "run")); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// restored stops a node, and starts it from a copy of an old folder of it.
+func restored(t *testing.T, p *process, old string) *process {
+	t.Helper()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	return startNode(t, copied(t, old), "--name", "Ben", "--post-rate=-1")
+}
+
+// A folder of a while ago is brought back, twice, with the others there and without: nothing that anybody has is lost, and
+// no number is used twice, so that all show the same in the end.
+func TestAnOldCopyIsBroughtBackTwice(t *testing.T) {
+	nodes := startedIn(t, "Ada", "Ben", "Cyd")
+	a, b, c := nodes[0], nodes[1], nodes[2]
+	var want []string
+	say := func(p *process, text string) {
+		t.Helper()
+		p.weft(t, "post", "crew", text)
+		want = append(want, text)
+	}
+	say(a, "a1")
+	say(b, "b1")
+	agree(t, want, a, b, c)
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	old := copied(t, b.dir)
+	b = startNode(t, b.dir, "--name", "Ben", "--post-rate=-1")
+	say(b, "b2, which the copy lacks")
+	agree(t, want, a, b, c)
+	for i := range 2 {
+		b = restored(t, b, old)
+		say(b, fmt.Sprintf("after %d copies were brought back among the others", i+1))
+		say(a, fmt.Sprint("meanwhile ", i))
+		agree(t, want, a, b, c)
+	}
+	for _, p := range []*process{a, c} {
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 {
+		b = restored(t, b, old)
+		b.weft(t, "post", "crew", fmt.Sprintf("after %d copies were brought back alone", i+1))
+	}
+	want = append(want, "after 2 copies were brought back alone") // the first of these was on a disk that is gone
+	a = startNode(t, a.dir, "--name", "Ada")
+	c = startNode(t, c.dir, "--name", "Cyd")
+	say(a, "all are there again")
+	agree(t, want, a, b, c)
+}
+
+// A machine is copied while it runs, and both go on under one node's key: nothing breaks, and in the end everything that
+// both have written is with everybody.
+func TestACopyOfARunningNode(t *testing.T) {
+	nodes := startedIn(t, "Ada", "Ben")
+	a, b := nodes[0], nodes[1]
+	var want []string
+	say := func(p *process, text string) {
+		t.Helper()
+		p.weft(t, "post", "crew", text)
+		want = append(want, text)
+	}
+	say(b, "before")
+	agree(t, want, a, b)
+	b.cmd.Process.Signal(syscall.SIGSTOP) // so that the copy is of one moment
+	dir := copied(t, b.dir)
+	b.cmd.Process.Signal(syscall.SIGCONT)
+	twin := startNode(t, dir, "--name", "Ben", "--post-rate=-1")
+	for i := range 5 {
+		say(b, fmt.Sprint("the one says ", i))
+		say(twin, fmt.Sprint("the other one says ", i))
+		say(a, fmt.Sprint("ada says ", i))
+	}
+	// One after the other, since each of them is the other's own log to everybody else.
+	if err := twin.stop(); err != nil {
+		t.Fatal(err)
+	}
+	showsText(t, a, "the one says 4")
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	twin = startNode(t, dir, "--name", "Ben")
+	agree(t, want, a, twin)
+	if err := twin.stop(); err != nil {
+		t.Fatal(err)
+	}
+	b = startNode(t, b.dir, "--name", "Ben")
+	agree(t, want, a, b)
+}
+
+// showsText waits until a node shows a text.
+func showsText(t *testing.T, p *process, text string) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		if slices.Contains(p.board(t), text) {
+			return
+		}
+	}
+	t.Fatalf("it never showed %q: %q", text, p.board(t))
+}
+
+// Two people use one link for one at the same moment, at two nodes: one gets in, and the other one is told why not.
+func TestOneLinkTwoPeople(t *testing.T) {
+	a := startedIn(t, "Ada")[0]
+	ben, cyd := startNode(t, shortDir(t), "--name", "Ben"), startNode(t, shortDir(t), "--name", "Cyd")
+	link := strings.TrimSpace(a.weft(t, "team", "invite", "crew"))
+	type outcome struct {
+		out string
+		err error
+	}
+	done := make(chan outcome, 2)
+	for _, p := range []*process{ben, cyd} {
+		go func() {
+			out, err := exec.Command("weft", "--dir", p.dir, "join", link).CombinedOutput()
+			done <- outcome{string(out), err}
+		}()
+	}
+	x, y := <-done, <-done
+	if x.err != nil {
+		x, y = y, x
+	}
+	if x.err != nil || y.err == nil || !strings.Contains(y.out, "used up") {
+		t.Fatalf("%v: %s; %v: %s", x.err, x.out, y.err, y.out)
+	}
+	if got := strings.Count(a.weft(t, "team", "members", "crew"), "member"); got != 1 {
+		t.Errorf("%d people came in by a link for one:\n%s", got, a.weft(t, "team", "members", "crew"))
+	}
+}
