@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"weft/board"
+	"weft/team"
 )
 
 // words of English, about as often as in text.
@@ -180,4 +183,43 @@ func BenchmarkIngest(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+// BenchmarkFlip removes somebody whose 100,000 entries nobody had accepted, and posts meanwhile.
+func BenchmarkFlip(b *testing.B) {
+	const n = 100_000
+	for range b.N {
+		b.StopTimer()
+		f := newTeamNode(b, 1, func(o *Options) { o.MemTable = 0 })
+		g := f.join(2)
+		cut, err := f.s.CutUser(f.team, g.who.id.User)
+		if err != nil {
+			b.Fatal(err)
+		}
+		g.fill(n)
+		f.pull(g)
+		o, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		start := time.Now()
+		f.object(o)
+		var waits []time.Duration
+		for f.s.pendingWork() {
+			at := time.Now()
+			f.post("meanwhile")
+			waits = append(waits, time.Since(at))
+		}
+		took := time.Since(start)
+		b.StopTimer()
+		if left := len(f.texts()); left != len(waits) {
+			b.Fatalf("%d entries show, %d were posted", left, len(waits))
+		}
+		slices.Sort(waits)
+		b.ReportMetric(float64(n)/took.Seconds(), "flips/s")
+		b.ReportMetric(float64(waits[len(waits)/2].Microseconds())/1000, "post-p50-ms")
+		b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds())/1000, "post-p99-ms")
+		b.ReportMetric(float64(waits[len(waits)-1].Microseconds())/1000, "post-max-ms")
+	}
 }

@@ -182,7 +182,7 @@ func (s *Store) Compact(ctx context.Context) error {
 	}
 	s.compactors.mu.Lock()
 	defer s.compactors.mu.Unlock()
-	s.compactorsRun() // since Flatten starts them when it is done
+	s.compactorsRun()                   // since Flatten starts them when it is done
 	s.db.SetDiscardTs(s.snaps.oldest()) // else what was removed lately stays, and is not looked at again
 	if err := s.db.Flatten(2); err != nil {
 		return fmt.Errorf("couldn't compact: %w", err)

@@ -153,6 +153,7 @@ func (s *Store) commitGroup(tasks []task) []task {
 	}
 	err := g.noteDamaged()
 	if err == nil {
+		g.beside = len(kept) > 0
 		err = g.judgeAgain()
 	}
 	if err == nil {

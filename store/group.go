@@ -60,6 +60,7 @@ type group struct {
 	states         map[*teamState]*team.State // found anew
 	marked         int                        // logs of which rows were noted
 	revived        bool                       // what is being settled is valid after all
+	beside         bool                       // somebody waits for this commit
 	silent         bool                       // nobody is told of what becomes hidden
 }
 

@@ -15,6 +15,9 @@ const prunePerGroup = 300
 // pruneSome removes some of what stands below floors.
 func (g *group) pruneSome() error {
 	left := prunePerGroup
+	if g.beside {
+		left /= 4
+	}
 	for l := range g.m.pruning {
 		if left <= 0 {
 			return nil

@@ -278,3 +278,41 @@ func TestSpaceOfPrunedEntriesIsGivenBack(t *testing.T) {
 		t.Fatalf("%d entries", n)
 	}
 }
+
+// TestFloorsAreCountedAtOnce: what stands below a floor is not counted nor read with the commit that brings it, however
+// much of it is still here.
+func TestFloorsAreCountedAtOnce(t *testing.T) {
+	f := newTeamNode(t, 1, nil)
+	g := f.join(2)
+	for i := range 2000 {
+		g.post(fmt.Sprint(i))
+		if i == 0 {
+			f.pull(g)
+		}
+	}
+	f.pull(g)
+	g.keepAs(f, team.Retention{MaxEntries: 10})
+	if err := g.s.Retain(context.Background(), g.team, g.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	f.pullBoard(g, board.GovernanceID(f.team))
+	if n := f.heldRecords(); n < 1000 {
+		t.Fatalf("%d records are left: nothing to see", n)
+	}
+	if n := f.unread(); n != 10 {
+		t.Fatalf("%d unread", n)
+	}
+	if got := f.texts(); len(got) != 10 || got[0] != "1990" {
+		t.Fatalf("reads %q", got)
+	}
+	f.settle()
+	if n, u := f.heldRecords(), f.unread(); n != 10 || u != 10 {
+		t.Fatalf("%d records, %d unread in the end", n, u)
+	}
+}
+
+// keepAs has the owner's node f change the policy, and g hear of it.
+func (g *fixture) keepAs(f *fixture, r team.Retention) {
+	f.keep(r)
+	g.pullBoard(f, board.GovernanceID(f.team))
+}

@@ -18,10 +18,14 @@ const (
 	reviewFlips = 250  // entries that become void or valid
 )
 
-// reviewBounds are they; tests make them small.
-func (s *Store) reviewBounds() (scan, flips int) {
-	if n := s.opts.reviewAtOnce; n > 0 {
+// reviewBounds are they, less where somebody waits; tests make them small.
+func (g *group) reviewBounds() (scan, flips int) {
+	n := g.s.opts.reviewAtOnce
+	switch {
+	case n > 0:
 		return n, n
+	case g.beside:
+		return reviewScan / 8, reviewFlips / 8
 	}
 	return reviewScan, reviewFlips
 }
@@ -76,7 +80,7 @@ func (g *group) writeReviews() error {
 
 // reviewSome judges some of the rows that wait for it.
 func (g *group) reviewSome() error {
-	scan, flips := g.s.reviewBounds()
+	scan, flips := g.reviewBounds()
 	for l := range g.m.review {
 		if scan <= 0 || flips <= 0 {
 			return nil

@@ -257,6 +257,9 @@ func (g *group) stateOf(ts *teamState) *team.State {
 // rejudgeSome judges some of the records again that wait for it. What is left is on disk in the same transaction.
 func (g *group) rejudgeSome() error {
 	left := rejudgePerGroup
+	if g.beside {
+		left /= 4
+	}
 	for l, rs := range g.m.rejudge {
 		rest := slices.Clone(rs)
 		for len(rest) > 0 && left > 0 {

@@ -32,7 +32,7 @@ func sweepKey(t board.TeamID) []byte { return append([]byte{tSweep}, t[:]...) }
 
 // sweepSome goes on with sweeps.
 func (g *group) sweepSome() error {
-	left, flips := g.s.reviewBounds()
+	left, flips := g.reviewBounds()
 	for ts, p := range g.m.sweeps {
 		next, err := g.sweepTeam(ts, p, &left, &flips)
 		if err != nil {

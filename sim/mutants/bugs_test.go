@@ -38,8 +38,8 @@ var bugs = []bug{
 	{
 		name: "count one's own posts as unread",
 		file: "store/unread.go",
-		old:  "\t\tn += l.bits.countAfter(covered[l], l.own[u])\n",
-		new:  "\t\tn += l.bits.countAfter(covered[l], nil)\n",
+		old:  "\t\t\tn += l.bits.countAfter(read, l.own[u])\n",
+		new:  "\t\t\tn += l.bits.countAfter(read, nil)\n",
 
 		tests: "TestThreeNodesShowTheSame", packages: []string{"./sim"},
 	},
@@ -62,10 +62,50 @@ var bugs = []bug{
 	{
 		name: "write a retried post again",
 		file: "store/claim.go",
-		old:  "\t\t\tif held {\n",
-		new:  "\t\t\tif false && held {\n",
+		old:  "\t\t\tcase h.held:\n",
+		new:  "\t\t\tcase false && h.held:\n",
 
 		tests: "TestThousandRetries", packages: []string{"./store"},
+	},
+	{
+		name: "leave what a removal makes void as it is",
+		file: "store/team.go",
+		old:  "\t\t\tif err := g.markFlip(ts, f); err != nil {\n",
+		new:  "\t\t\tif err := error(nil); f.User == (board.UserID{}) && err != nil {\n",
+
+		tests: "TestWhatIsSentAfterARemoval|TestAFlipGoesOn", packages: []string{"./store"},
+	},
+	{
+		name: "forget after a start what is still to be judged again",
+		file: "store/load.go",
+		old:  "{tReview, ld.review}, ",
+		new:  "",
+
+		tests: "TestAFlipGoesOn", packages: []string{"./store"},
+	},
+	{
+		name: "let the records of a denied node count when its log begins",
+		file: "store/group.go",
+		old:  "\tif len(b.byNode[o.Node]) == 0 { // its first log here: nobody has asked yet\n",
+		new:  "\tif false { // its first log here: nobody has asked yet\n",
+
+		tests: "TestStoreFollowsItsTeam", packages: []string{"./store"},
+	},
+	{
+		name: "count entries below a floor as unread",
+		file: "store/unread.go",
+		old:  "\t\tif read := max(covered[l], l.floor); read < l.st.Hi {\n",
+		new:  "\t\tif read := covered[l]; read < l.st.Hi {\n",
+
+		tests: "TestEverybodyPrunes|TestFloorsAreCountedAtOnce", packages: []string{"./store"},
+	},
+	{
+		name: "ask for what is pruned",
+		file: "board/chain.go",
+		old:  "\tif Pruned(h.floors[l.Node], Point{l.Epoch, l.Seq}) {\n",
+		new:  "\tif false {\n",
+
+		tests: "TestTranscripts/floor", packages: []string{"./board"},
 	},
 	{
 		name: "take records whose signatures do not fit",
