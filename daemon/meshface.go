@@ -118,11 +118,15 @@ func (f meshFace) InviteAddrs() []string { return f.mesh.InviteAddrs() }
 
 func (f meshFace) SyncStatus(t board.TeamID) []*weftv1.BoardSync {
 	var boards []*weftv1.BoardSync
+	hidden := f.hidden(t)
 	for _, s := range f.mesh.SyncStatus(t) {
 		info, _ := f.store.Board(s.Board)
 		w := &weftv1.BoardSync{
 			BoardId: s.Board.String(), Behind: s.Behind, Pending: uint64(s.Pending), Entries: info.Entries,
-			HistoryArriving: s.Arriving, Governance: s.Governance, UpToDate: s.UpToDate() || f.alone(t),
+			HistoryArriving: s.Arriving, Governance: s.Governance, Hidden: hidden[s.Board], UpToDate: s.UpToDate() || f.alone(t),
+		}
+		if info.Floored {
+			w.HistoryStartsHere, w.FloorHlc = true, uint64(info.Start)
 		}
 		for _, n := range s.From {
 			if id, err := p2p.PeerIDOf(n); err == nil {
@@ -135,6 +139,21 @@ func (f meshFace) SyncStatus(t board.TeamID) []*weftv1.BoardSync {
 		boards = append(boards, w)
 	}
 	return boards
+}
+
+// hidden are the entries of each board that their devices' later ones prove, and that are not here.
+func (f meshFace) hidden(t board.TeamID) map[board.ID][]*weftv1.HiddenEntries {
+	out := map[board.ID][]*weftv1.HiddenEntries{}
+	st, ok := f.store.Team(t)
+	if !ok {
+		return out
+	}
+	for _, h := range f.mesh.Hidden(t) {
+		out[h.Board] = append(out[h.Board], &weftv1.HiddenEntries{
+			UserId: h.User.String(), User: st.UserName(h.User), DeviceId: h.Device.String(), Missing: h.Missing, SinceMs: unixMilli(h.Since),
+		})
+	}
+	return out
 }
 
 // alone says whether the team has no node but this one, which then has everything there is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"weft/board"
@@ -19,12 +20,13 @@ const (
 	upkeepRetry = time.Minute
 )
 
-// upkeep is what a node does by itself for its teams, as an owner's or admin's node: it agrees to the first charter that
-// it sees count, says so when a node contradicts itself, and keeps open teams open.
+// upkeep is what a node does by itself for its teams: as an owner's or admin's it agrees to the first charter that it sees
+// count, and keeps open teams open; it says so when a node contradicts itself, and lets go what a team's rules don't keep.
 type upkeep struct {
 	d      *Daemon
 	done   map[board.TeamID]*team.State // looked at, and nothing was left to do
 	forks  forkWatch
+	keep   retention
 	failed bool // something has to be tried again
 }
 
@@ -73,10 +75,7 @@ func (u *upkeep) look(ctx context.Context) time.Duration {
 			continue
 		}
 		if err := errors.Join(u.agree(ctx, st), u.keepOpen(ctx, st)); err != nil {
-			if !errors.Is(err, context.Canceled) {
-				u.d.log.Warn("couldn't do a team's upkeep; it is tried again", "team", id.String(), "err", err)
-			}
-			u.failed = true
+			u.note("couldn't do a team's upkeep; it is tried again", fmt.Errorf("team %s: %w", id, err))
 			continue
 		}
 		if now, _ := u.d.store.Team(id); now == st {
@@ -84,11 +83,22 @@ func (u *upkeep) look(ctx context.Context) time.Duration {
 		}
 	}
 	wait, err := u.forks.look(ctx, u.d)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		u.d.log.Warn("couldn't tell a team of a node that contradicts itself; it is tried again", "err", err)
-		u.failed = true
+	u.note("couldn't tell a team of a node that contradicts itself; it is tried again", err)
+	next, err := u.keep.look(ctx, u.d)
+	u.note("couldn't prune what a team's rules let go; it is tried again", err)
+	if wait == 0 || next > 0 && next < wait {
+		wait = next
 	}
 	return wait
+}
+
+// note logs what has to be tried again.
+func (u *upkeep) note(words string, err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	u.d.log.Warn(words, "err", err)
+	u.failed = true
 }
 
 // agree acknowledges charters that count and that this device has not agreed to yet: the first one that it sees, never a

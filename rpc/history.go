@@ -153,6 +153,9 @@ func (s *service) wirePage(p place, page store.Page, q store.PageQuery, view wef
 	case n > 0:
 		res.Vector = res.After // MarkRead takes it as "up to there"
 	}
+	if info, ok := s.Store.Board(p.id); ok && info.Floored && !page.Older {
+		res.HistoryStartsHere = true
+	}
 	for _, l := range s.Store.Vector(p.id) {
 		if !l.Base.Epoch.IsZero() {
 			res.HistoryArriving = true

@@ -109,7 +109,7 @@ func (s *service) setRole(ctx context.Context, st *team.State, u board.UserID, r
 	}
 	d.did = roleWords(name, st.Name(), before, role)
 	if now := d.team.Role(u); now != role && now < role {
-		d.note("%s stays %s: another operation that this node had not recorded of is more restrictive; weft team why %s %s explains it", name, roleNames[now], word(st.Name()), word(name))
+		d.note("%s stays %s: another operation that this node had not heard of is more restrictive; weft team why %s %s explains it", name, roleNames[now], word(st.Name()), word(name))
 	}
 	s.noteRole(d, name, before, role)
 	return s.answer(ctx, d, waitMs)
@@ -139,7 +139,7 @@ func (s *service) noteRole(d *deed, name string, before, role team.Role) {
 	case role <= team.Removed:
 		d.note("what %s had they keep; what they write from now on counts nowhere", name)
 	case before == team.Banned || before == team.Removed:
-		d.note("what %s wrote elsewhere without having recorded of it stays void", name)
+		d.note("what %s wrote elsewhere without having heard of it stays void", name)
 	}
 }
 

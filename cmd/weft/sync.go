@@ -10,20 +10,37 @@ import (
 )
 
 type syncOut struct {
-	Team              string   `json:"team"`
-	Board             string   `json:"board"`
-	TeamID            string   `json:"team_id"`
-	BoardID           string   `json:"board_id"`
-	Behind            uint64   `json:"behind"`
-	From              []string `json:"from"`
-	Floor             uint64   `json:"floor"`
-	Pending           uint64   `json:"pending"`
-	UpToDate          bool     `json:"up_to_date"`
-	Unavailable       uint64   `json:"unavailable"`
-	HistoryStartsHere bool     `json:"history_starts_here"`
-	HistoryArriving   bool     `json:"history_arriving"`
-	Entries           uint64   `json:"entries"`
-	Governance        bool     `json:"governance"`
+	Team              string      `json:"team"`
+	Board             string      `json:"board"`
+	TeamID            string      `json:"team_id"`
+	BoardID           string      `json:"board_id"`
+	Behind            uint64      `json:"behind"`
+	From              []string    `json:"from"`
+	Floor             uint64      `json:"floor"`
+	Pending           uint64      `json:"pending"`
+	UpToDate          bool        `json:"up_to_date"`
+	Unavailable       uint64      `json:"unavailable"`
+	HistoryStartsHere bool        `json:"history_starts_here"`
+	HistoryArriving   bool        `json:"history_arriving"`
+	Entries           uint64      `json:"entries"`
+	Governance        bool        `json:"governance"`
+	Hidden            []hiddenOut `json:"hidden,omitempty"`
+}
+
+// hiddenOut are entries of somebody's device that must exist and that no node has shown.
+type hiddenOut struct {
+	UserID   string `json:"user_id"`
+	User     string `json:"user"`
+	DeviceID string `json:"device_id"`
+	Missing  uint64 `json:"missing"`
+	SinceMs  uint64 `json:"since_ms"`
+}
+
+func hiddenOf(hidden []*weftv1.HiddenEntries) (out []hiddenOut) {
+	for _, h := range hidden {
+		out = append(out, hiddenOut{h.UserId, h.User, h.DeviceId, h.Missing, h.SinceMs})
+	}
+	return out
 }
 
 func (a *app) syncCommand() *cobra.Command {
@@ -53,7 +70,7 @@ nodes, whether older history is still arriving or was pruned, and what no connec
 			boards := make([]syncOut, len(res.Boards))
 			for i, b := range res.Boards {
 				boards[i] = syncOut{b.Team, b.Board, b.TeamId, b.BoardId, b.Behind, list(b.From), b.FloorHlc, b.Pending, b.UpToDate,
-					b.Unavailable, b.HistoryStartsHere, b.HistoryArriving, b.Entries, b.Governance}
+					b.Unavailable, b.HistoryStartsHere, b.HistoryArriving, b.Entries, b.Governance, hiddenOf(b.Hidden)}
 			}
 			if err := printEach(a, boards, "No boards yet: weft team create NAME, or weft join LINK", "BOARD\tENTRIES\tSTATE", syncRow); err != nil {
 				return err
@@ -126,6 +143,9 @@ func syncState(b syncOut) string {
 	}
 	if b.Pending > 0 {
 		s += fmt.Sprintf("; %d wait for a right to be known", b.Pending)
+	}
+	for _, h := range b.Hidden {
+		s += fmt.Sprintf("; %s of %s not heard of from any node since %s: kept back, or on a node that is off", plural(h.Missing, "entry", "entries"), oneLine(h.User), clock(h.SinceMs, now()))
 	}
 	if b.HistoryStartsHere {
 		s += "; history starts here (older entries were pruned)"

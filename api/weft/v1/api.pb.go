@@ -824,6 +824,7 @@ type BoardSync struct {
 	Entries           uint64                 `protobuf:"varint,12,opt,name=entries,proto3" json:"entries,omitempty"`
 	HistoryArriving   bool                   `protobuf:"varint,13,opt,name=history_arriving,json=historyArriving,proto3" json:"history_arriving,omitempty"` // newest first; older entries are still on their way
 	Governance        bool                   `protobuf:"varint,14,opt,name=governance,proto3" json:"governance,omitempty"`
+	Hidden            []*HiddenEntries       `protobuf:"bytes,15,rep,name=hidden,proto3" json:"hidden,omitempty"` // numbers that a device must have used, and that no node has shown
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -956,6 +957,91 @@ func (x *BoardSync) GetGovernance() bool {
 	return false
 }
 
+func (x *BoardSync) GetHidden() []*HiddenEntries {
+	if x != nil {
+		return x.Hidden
+	}
+	return nil
+}
+
+// HiddenEntries are entries of a device that later ones of it prove, and that this node has not got for a minute or more:
+// somebody keeps them back, or they are on a node that is off.
+type HiddenEntries struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	DeviceId      string                 `protobuf:"bytes,3,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Missing       uint64                 `protobuf:"varint,4,opt,name=missing,proto3" json:"missing,omitempty"`
+	SinceMs       uint64                 `protobuf:"varint,5,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HiddenEntries) Reset() {
+	*x = HiddenEntries{}
+	mi := &file_weft_v1_api_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HiddenEntries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HiddenEntries) ProtoMessage() {}
+
+func (x *HiddenEntries) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HiddenEntries.ProtoReflect.Descriptor instead.
+func (*HiddenEntries) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HiddenEntries) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *HiddenEntries) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *HiddenEntries) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *HiddenEntries) GetMissing() uint64 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *HiddenEntries) GetSinceMs() uint64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
 type SyncStatusResponse struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Boards         []*BoardSync           `protobuf:"bytes,1,rep,name=boards,proto3" json:"boards,omitempty"`
@@ -967,7 +1053,7 @@ type SyncStatusResponse struct {
 
 func (x *SyncStatusResponse) Reset() {
 	*x = SyncStatusResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[11]
+	mi := &file_weft_v1_api_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1065,7 @@ func (x *SyncStatusResponse) String() string {
 func (*SyncStatusResponse) ProtoMessage() {}
 
 func (x *SyncStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[11]
+	mi := &file_weft_v1_api_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1078,7 @@ func (x *SyncStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncStatusResponse.ProtoReflect.Descriptor instead.
 func (*SyncStatusResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{11}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SyncStatusResponse) GetBoards() []*BoardSync {
@@ -1024,7 +1110,7 @@ type CheckRequest struct {
 
 func (x *CheckRequest) Reset() {
 	*x = CheckRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[12]
+	mi := &file_weft_v1_api_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1122,7 @@ func (x *CheckRequest) String() string {
 func (*CheckRequest) ProtoMessage() {}
 
 func (x *CheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[12]
+	mi := &file_weft_v1_api_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1135,7 @@ func (x *CheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
 func (*CheckRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{12}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{13}
 }
 
 type CheckResponse struct {
@@ -1065,7 +1151,7 @@ type CheckResponse struct {
 
 func (x *CheckResponse) Reset() {
 	*x = CheckResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[13]
+	mi := &file_weft_v1_api_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1163,7 @@ func (x *CheckResponse) String() string {
 func (*CheckResponse) ProtoMessage() {}
 
 func (x *CheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[13]
+	mi := &file_weft_v1_api_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1176,7 @@ func (x *CheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
 func (*CheckResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{13}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckResponse) GetRecordsChecked() uint64 {
@@ -1136,7 +1222,7 @@ type DoctorRequest struct {
 
 func (x *DoctorRequest) Reset() {
 	*x = DoctorRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[14]
+	mi := &file_weft_v1_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1234,7 @@ func (x *DoctorRequest) String() string {
 func (*DoctorRequest) ProtoMessage() {}
 
 func (x *DoctorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[14]
+	mi := &file_weft_v1_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1247,7 @@ func (x *DoctorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoctorRequest.ProtoReflect.Descriptor instead.
 func (*DoctorRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{14}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{15}
 }
 
 type DoctorCheck struct {
@@ -1176,7 +1262,7 @@ type DoctorCheck struct {
 
 func (x *DoctorCheck) Reset() {
 	*x = DoctorCheck{}
-	mi := &file_weft_v1_api_proto_msgTypes[15]
+	mi := &file_weft_v1_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1274,7 @@ func (x *DoctorCheck) String() string {
 func (*DoctorCheck) ProtoMessage() {}
 
 func (x *DoctorCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[15]
+	mi := &file_weft_v1_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1287,7 @@ func (x *DoctorCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoctorCheck.ProtoReflect.Descriptor instead.
 func (*DoctorCheck) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{15}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DoctorCheck) GetName() string {
@@ -1241,7 +1327,7 @@ type DoctorResponse struct {
 
 func (x *DoctorResponse) Reset() {
 	*x = DoctorResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[16]
+	mi := &file_weft_v1_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1339,7 @@ func (x *DoctorResponse) String() string {
 func (*DoctorResponse) ProtoMessage() {}
 
 func (x *DoctorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[16]
+	mi := &file_weft_v1_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1352,7 @@ func (x *DoctorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoctorResponse.ProtoReflect.Descriptor instead.
 func (*DoctorResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{16}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DoctorResponse) GetChecks() []*DoctorCheck {
@@ -1284,7 +1370,7 @@ type TakeRecoveryKeyRequest struct {
 
 func (x *TakeRecoveryKeyRequest) Reset() {
 	*x = TakeRecoveryKeyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[17]
+	mi := &file_weft_v1_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1382,7 @@ func (x *TakeRecoveryKeyRequest) String() string {
 func (*TakeRecoveryKeyRequest) ProtoMessage() {}
 
 func (x *TakeRecoveryKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[17]
+	mi := &file_weft_v1_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1395,7 @@ func (x *TakeRecoveryKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRecoveryKeyRequest.ProtoReflect.Descriptor instead.
 func (*TakeRecoveryKeyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{17}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{18}
 }
 
 type TakeRecoveryKeyResponse struct {
@@ -1321,7 +1407,7 @@ type TakeRecoveryKeyResponse struct {
 
 func (x *TakeRecoveryKeyResponse) Reset() {
 	*x = TakeRecoveryKeyResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[18]
+	mi := &file_weft_v1_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1419,7 @@ func (x *TakeRecoveryKeyResponse) String() string {
 func (*TakeRecoveryKeyResponse) ProtoMessage() {}
 
 func (x *TakeRecoveryKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[18]
+	mi := &file_weft_v1_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1432,7 @@ func (x *TakeRecoveryKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRecoveryKeyResponse.ProtoReflect.Descriptor instead.
 func (*TakeRecoveryKeyResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{18}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TakeRecoveryKeyResponse) GetWords() string {
@@ -1366,7 +1452,7 @@ type BoardHashRequest struct {
 
 func (x *BoardHashRequest) Reset() {
 	*x = BoardHashRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[19]
+	mi := &file_weft_v1_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1464,7 @@ func (x *BoardHashRequest) String() string {
 func (*BoardHashRequest) ProtoMessage() {}
 
 func (x *BoardHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[19]
+	mi := &file_weft_v1_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1477,7 @@ func (x *BoardHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardHashRequest.ProtoReflect.Descriptor instead.
 func (*BoardHashRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{19}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BoardHashRequest) GetTeam() string {
@@ -1418,7 +1504,7 @@ type BoardHashResponse struct {
 
 func (x *BoardHashResponse) Reset() {
 	*x = BoardHashResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[20]
+	mi := &file_weft_v1_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1516,7 @@ func (x *BoardHashResponse) String() string {
 func (*BoardHashResponse) ProtoMessage() {}
 
 func (x *BoardHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[20]
+	mi := &file_weft_v1_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1529,7 @@ func (x *BoardHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardHashResponse.ProtoReflect.Descriptor instead.
 func (*BoardHashResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BoardHashResponse) GetHash() string {
@@ -1470,7 +1556,7 @@ type CreateTeamRequest struct {
 
 func (x *CreateTeamRequest) Reset() {
 	*x = CreateTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[21]
+	mi := &file_weft_v1_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1568,7 @@ func (x *CreateTeamRequest) String() string {
 func (*CreateTeamRequest) ProtoMessage() {}
 
 func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[21]
+	mi := &file_weft_v1_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1581,7 @@ func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTeamRequest.ProtoReflect.Descriptor instead.
 func (*CreateTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateTeamRequest) GetName() string {
@@ -1523,7 +1609,7 @@ type CreateTeamResponse struct {
 
 func (x *CreateTeamResponse) Reset() {
 	*x = CreateTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[22]
+	mi := &file_weft_v1_api_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1621,7 @@ func (x *CreateTeamResponse) String() string {
 func (*CreateTeamResponse) ProtoMessage() {}
 
 func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[22]
+	mi := &file_weft_v1_api_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1634,7 @@ func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTeamResponse.ProtoReflect.Descriptor instead.
 func (*CreateTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateTeamResponse) GetTeamId() string {
@@ -1580,7 +1666,7 @@ type ListTeamsRequest struct {
 
 func (x *ListTeamsRequest) Reset() {
 	*x = ListTeamsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[23]
+	mi := &file_weft_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1678,7 @@ func (x *ListTeamsRequest) String() string {
 func (*ListTeamsRequest) ProtoMessage() {}
 
 func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[23]
+	mi := &file_weft_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1691,7 @@ func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTeamsRequest.ProtoReflect.Descriptor instead.
 func (*ListTeamsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 type Team struct {
@@ -1632,7 +1718,7 @@ type Team struct {
 
 func (x *Team) Reset() {
 	*x = Team{}
-	mi := &file_weft_v1_api_proto_msgTypes[24]
+	mi := &file_weft_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1730,7 @@ func (x *Team) String() string {
 func (*Team) ProtoMessage() {}
 
 func (x *Team) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[24]
+	mi := &file_weft_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1743,7 @@ func (x *Team) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Team.ProtoReflect.Descriptor instead.
 func (*Team) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Team) GetTeamId() string {
@@ -1767,7 +1853,7 @@ type ListTeamsResponse struct {
 
 func (x *ListTeamsResponse) Reset() {
 	*x = ListTeamsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[25]
+	mi := &file_weft_v1_api_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1865,7 @@ func (x *ListTeamsResponse) String() string {
 func (*ListTeamsResponse) ProtoMessage() {}
 
 func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[25]
+	mi := &file_weft_v1_api_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1878,7 @@ func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTeamsResponse.ProtoReflect.Descriptor instead.
 func (*ListTeamsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListTeamsResponse) GetTeams() []*Team {
@@ -1811,7 +1897,7 @@ type GetTeamRequest struct {
 
 func (x *GetTeamRequest) Reset() {
 	*x = GetTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[26]
+	mi := &file_weft_v1_api_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1909,7 @@ func (x *GetTeamRequest) String() string {
 func (*GetTeamRequest) ProtoMessage() {}
 
 func (x *GetTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[26]
+	mi := &file_weft_v1_api_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1922,7 @@ func (x *GetTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTeamRequest.ProtoReflect.Descriptor instead.
 func (*GetTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetTeamRequest) GetTeam() string {
@@ -1869,7 +1955,7 @@ type GetTeamResponse struct {
 
 func (x *GetTeamResponse) Reset() {
 	*x = GetTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[27]
+	mi := &file_weft_v1_api_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +1967,7 @@ func (x *GetTeamResponse) String() string {
 func (*GetTeamResponse) ProtoMessage() {}
 
 func (x *GetTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[27]
+	mi := &file_weft_v1_api_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +1980,7 @@ func (x *GetTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTeamResponse.ProtoReflect.Descriptor instead.
 func (*GetTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetTeamResponse) GetTeam() *Team {
@@ -2022,7 +2108,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_weft_v1_api_proto_msgTypes[28]
+	mi := &file_weft_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2120,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[28]
+	mi := &file_weft_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2133,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Policy) GetJoin() string {
@@ -2144,7 +2230,7 @@ type InviteInfo struct {
 
 func (x *InviteInfo) Reset() {
 	*x = InviteInfo{}
-	mi := &file_weft_v1_api_proto_msgTypes[29]
+	mi := &file_weft_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2242,7 @@ func (x *InviteInfo) String() string {
 func (*InviteInfo) ProtoMessage() {}
 
 func (x *InviteInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[29]
+	mi := &file_weft_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2255,7 @@ func (x *InviteInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteInfo.ProtoReflect.Descriptor instead.
 func (*InviteInfo) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *InviteInfo) GetInviteId() string {
@@ -2245,7 +2331,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[30]
+	mi := &file_weft_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2343,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[30]
+	mi := &file_weft_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2356,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListMembersRequest) GetTeam() string {
@@ -2308,7 +2394,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_weft_v1_api_proto_msgTypes[31]
+	mi := &file_weft_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2406,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[31]
+	mi := &file_weft_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2419,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Member) GetUserId() string {
@@ -2436,7 +2522,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[32]
+	mi := &file_weft_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2448,7 +2534,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[32]
+	mi := &file_weft_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2461,7 +2547,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListMembersResponse) GetMembers() []*Member {
@@ -2484,7 +2570,7 @@ type CreateInviteRequest struct {
 
 func (x *CreateInviteRequest) Reset() {
 	*x = CreateInviteRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[33]
+	mi := &file_weft_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2496,7 +2582,7 @@ func (x *CreateInviteRequest) String() string {
 func (*CreateInviteRequest) ProtoMessage() {}
 
 func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[33]
+	mi := &file_weft_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2509,7 +2595,7 @@ func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateInviteRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateInviteRequest) GetTeam() string {
@@ -2559,7 +2645,7 @@ type CreateInviteResponse struct {
 
 func (x *CreateInviteResponse) Reset() {
 	*x = CreateInviteResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[34]
+	mi := &file_weft_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2657,7 @@ func (x *CreateInviteResponse) String() string {
 func (*CreateInviteResponse) ProtoMessage() {}
 
 func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[34]
+	mi := &file_weft_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2670,7 @@ func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateInviteResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreateInviteResponse) GetLink() string {
@@ -2624,7 +2710,7 @@ type ListInvitesRequest struct {
 
 func (x *ListInvitesRequest) Reset() {
 	*x = ListInvitesRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[35]
+	mi := &file_weft_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2722,7 @@ func (x *ListInvitesRequest) String() string {
 func (*ListInvitesRequest) ProtoMessage() {}
 
 func (x *ListInvitesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[35]
+	mi := &file_weft_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2735,7 @@ func (x *ListInvitesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitesRequest.ProtoReflect.Descriptor instead.
 func (*ListInvitesRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListInvitesRequest) GetTeam() string {
@@ -2668,7 +2754,7 @@ type ListInvitesResponse struct {
 
 func (x *ListInvitesResponse) Reset() {
 	*x = ListInvitesResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[36]
+	mi := &file_weft_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2680,7 +2766,7 @@ func (x *ListInvitesResponse) String() string {
 func (*ListInvitesResponse) ProtoMessage() {}
 
 func (x *ListInvitesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[36]
+	mi := &file_weft_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2693,7 +2779,7 @@ func (x *ListInvitesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitesResponse.ProtoReflect.Descriptor instead.
 func (*ListInvitesResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListInvitesResponse) GetInvites() []*InviteInfo {
@@ -2714,7 +2800,7 @@ type RevokeInviteRequest struct {
 
 func (x *RevokeInviteRequest) Reset() {
 	*x = RevokeInviteRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[37]
+	mi := &file_weft_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2812,7 @@ func (x *RevokeInviteRequest) String() string {
 func (*RevokeInviteRequest) ProtoMessage() {}
 
 func (x *RevokeInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[37]
+	mi := &file_weft_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2825,7 @@ func (x *RevokeInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInviteRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInviteRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RevokeInviteRequest) GetTeam() string {
@@ -2780,7 +2866,7 @@ type ChangeResponse struct {
 
 func (x *ChangeResponse) Reset() {
 	*x = ChangeResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[38]
+	mi := &file_weft_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +2878,7 @@ func (x *ChangeResponse) String() string {
 func (*ChangeResponse) ProtoMessage() {}
 
 func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[38]
+	mi := &file_weft_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,7 +2891,7 @@ func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
 func (*ChangeResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ChangeResponse) GetDid() string {
@@ -2869,7 +2955,7 @@ type Follow struct {
 
 func (x *Follow) Reset() {
 	*x = Follow{}
-	mi := &file_weft_v1_api_proto_msgTypes[39]
+	mi := &file_weft_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2881,7 +2967,7 @@ func (x *Follow) String() string {
 func (*Follow) ProtoMessage() {}
 
 func (x *Follow) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[39]
+	mi := &file_weft_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2894,7 +2980,7 @@ func (x *Follow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Follow.ProtoReflect.Descriptor instead.
 func (*Follow) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Follow) GetFollowedBy() uint32 {
@@ -2930,7 +3016,7 @@ type NodeBehind struct {
 
 func (x *NodeBehind) Reset() {
 	*x = NodeBehind{}
-	mi := &file_weft_v1_api_proto_msgTypes[40]
+	mi := &file_weft_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2942,7 +3028,7 @@ func (x *NodeBehind) String() string {
 func (*NodeBehind) ProtoMessage() {}
 
 func (x *NodeBehind) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[40]
+	mi := &file_weft_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2955,7 +3041,7 @@ func (x *NodeBehind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeBehind.ProtoReflect.Descriptor instead.
 func (*NodeBehind) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *NodeBehind) GetNodeId() string {
@@ -2999,7 +3085,7 @@ type SetRoleRequest struct {
 
 func (x *SetRoleRequest) Reset() {
 	*x = SetRoleRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[41]
+	mi := &file_weft_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3097,7 @@ func (x *SetRoleRequest) String() string {
 func (*SetRoleRequest) ProtoMessage() {}
 
 func (x *SetRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[41]
+	mi := &file_weft_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3110,7 @@ func (x *SetRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRoleRequest.ProtoReflect.Descriptor instead.
 func (*SetRoleRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SetRoleRequest) GetTeam() string {
@@ -3074,7 +3160,7 @@ type RecutRequest struct {
 
 func (x *RecutRequest) Reset() {
 	*x = RecutRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[42]
+	mi := &file_weft_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3086,7 +3172,7 @@ func (x *RecutRequest) String() string {
 func (*RecutRequest) ProtoMessage() {}
 
 func (x *RecutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[42]
+	mi := &file_weft_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3099,7 +3185,7 @@ func (x *RecutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecutRequest.ProtoReflect.Descriptor instead.
 func (*RecutRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RecutRequest) GetTeam() string {
@@ -3140,7 +3226,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[43]
+	mi := &file_weft_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3238,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[43]
+	mi := &file_weft_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3251,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *LeaveRequest) GetTeam() string {
@@ -3191,7 +3277,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[44]
+	mi := &file_weft_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3289,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[44]
+	mi := &file_weft_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3302,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListRequestsRequest) GetTeam() string {
@@ -3242,7 +3328,7 @@ type TeamRequest struct {
 
 func (x *TeamRequest) Reset() {
 	*x = TeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[45]
+	mi := &file_weft_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3254,7 +3340,7 @@ func (x *TeamRequest) String() string {
 func (*TeamRequest) ProtoMessage() {}
 
 func (x *TeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[45]
+	mi := &file_weft_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3267,7 +3353,7 @@ func (x *TeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamRequest.ProtoReflect.Descriptor instead.
 func (*TeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TeamRequest) GetTeamId() string {
@@ -3335,7 +3421,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[46]
+	mi := &file_weft_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3347,7 +3433,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[46]
+	mi := &file_weft_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3360,7 +3446,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*TeamRequest {
@@ -3382,7 +3468,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[47]
+	mi := &file_weft_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3480,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[47]
+	mi := &file_weft_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3493,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ApproveRequest) GetTeam() string {
@@ -3450,7 +3536,7 @@ type RejectRequest struct {
 
 func (x *RejectRequest) Reset() {
 	*x = RejectRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[48]
+	mi := &file_weft_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3462,7 +3548,7 @@ func (x *RejectRequest) String() string {
 func (*RejectRequest) ProtoMessage() {}
 
 func (x *RejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[48]
+	mi := &file_weft_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3475,7 +3561,7 @@ func (x *RejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRequest.ProtoReflect.Descriptor instead.
 func (*RejectRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *RejectRequest) GetTeam() string {
@@ -3525,7 +3611,7 @@ type ChangeCharterRequest struct {
 
 func (x *ChangeCharterRequest) Reset() {
 	*x = ChangeCharterRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[49]
+	mi := &file_weft_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3537,7 +3623,7 @@ func (x *ChangeCharterRequest) String() string {
 func (*ChangeCharterRequest) ProtoMessage() {}
 
 func (x *ChangeCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[49]
+	mi := &file_weft_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3550,7 +3636,7 @@ func (x *ChangeCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCharterRequest.ProtoReflect.Descriptor instead.
 func (*ChangeCharterRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ChangeCharterRequest) GetTeam() string {
@@ -3650,7 +3736,7 @@ type SetPolicyRequest struct {
 
 func (x *SetPolicyRequest) Reset() {
 	*x = SetPolicyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[50]
+	mi := &file_weft_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3662,7 +3748,7 @@ func (x *SetPolicyRequest) String() string {
 func (*SetPolicyRequest) ProtoMessage() {}
 
 func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[50]
+	mi := &file_weft_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3675,7 +3761,7 @@ func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*SetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SetPolicyRequest) GetTeam() string {
@@ -3774,7 +3860,7 @@ type SetNodeRequest struct {
 
 func (x *SetNodeRequest) Reset() {
 	*x = SetNodeRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[51]
+	mi := &file_weft_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3786,7 +3872,7 @@ func (x *SetNodeRequest) String() string {
 func (*SetNodeRequest) ProtoMessage() {}
 
 func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[51]
+	mi := &file_weft_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3799,7 +3885,7 @@ func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodeRequest.ProtoReflect.Descriptor instead.
 func (*SetNodeRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SetNodeRequest) GetTeam() string {
@@ -3841,7 +3927,7 @@ type DisbandRequest struct {
 
 func (x *DisbandRequest) Reset() {
 	*x = DisbandRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[52]
+	mi := &file_weft_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3853,7 +3939,7 @@ func (x *DisbandRequest) String() string {
 func (*DisbandRequest) ProtoMessage() {}
 
 func (x *DisbandRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[52]
+	mi := &file_weft_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +3952,7 @@ func (x *DisbandRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisbandRequest.ProtoReflect.Descriptor instead.
 func (*DisbandRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DisbandRequest) GetTeam() string {
@@ -3899,7 +3985,7 @@ type ProposalsRequest struct {
 
 func (x *ProposalsRequest) Reset() {
 	*x = ProposalsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[53]
+	mi := &file_weft_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +3997,7 @@ func (x *ProposalsRequest) String() string {
 func (*ProposalsRequest) ProtoMessage() {}
 
 func (x *ProposalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[53]
+	mi := &file_weft_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +4010,7 @@ func (x *ProposalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalsRequest.ProtoReflect.Descriptor instead.
 func (*ProposalsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ProposalsRequest) GetTeam() string {
@@ -3952,7 +4038,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_weft_v1_api_proto_msgTypes[54]
+	mi := &file_weft_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +4050,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[54]
+	mi := &file_weft_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4063,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Proposal) GetCharterId() string {
@@ -4059,7 +4145,7 @@ type ProposalsResponse struct {
 
 func (x *ProposalsResponse) Reset() {
 	*x = ProposalsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[55]
+	mi := &file_weft_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4071,7 +4157,7 @@ func (x *ProposalsResponse) String() string {
 func (*ProposalsResponse) ProtoMessage() {}
 
 func (x *ProposalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[55]
+	mi := &file_weft_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4084,7 +4170,7 @@ func (x *ProposalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalsResponse.ProtoReflect.Descriptor instead.
 func (*ProposalsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ProposalsResponse) GetProposals() []*Proposal {
@@ -4105,7 +4191,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[56]
+	mi := &file_weft_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4203,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[56]
+	mi := &file_weft_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4216,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AcknowledgeRequest) GetTeam() string {
@@ -4165,7 +4251,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[57]
+	mi := &file_weft_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4263,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[57]
+	mi := &file_weft_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4276,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LogRequest) GetTeam() string {
@@ -4233,7 +4319,7 @@ type LogEvent struct {
 
 func (x *LogEvent) Reset() {
 	*x = LogEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[58]
+	mi := &file_weft_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4245,7 +4331,7 @@ func (x *LogEvent) String() string {
 func (*LogEvent) ProtoMessage() {}
 
 func (x *LogEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[58]
+	mi := &file_weft_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4258,7 +4344,7 @@ func (x *LogEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEvent.ProtoReflect.Descriptor instead.
 func (*LogEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LogEvent) GetObjectId() string {
@@ -4341,7 +4427,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[59]
+	mi := &file_weft_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4353,7 +4439,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[59]
+	mi := &file_weft_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4366,7 +4452,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LogResponse) GetEvents() []*LogEvent {
@@ -4393,7 +4479,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[60]
+	mi := &file_weft_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4405,7 +4491,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[60]
+	mi := &file_weft_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4418,7 +4504,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *WhyRequest) GetTeam() string {
@@ -4448,7 +4534,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[61]
+	mi := &file_weft_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4460,7 +4546,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[61]
+	mi := &file_weft_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4473,7 +4559,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WhyResponse) GetUserId() string {
@@ -4522,7 +4608,7 @@ type FollowersRequest struct {
 
 func (x *FollowersRequest) Reset() {
 	*x = FollowersRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[62]
+	mi := &file_weft_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +4620,7 @@ func (x *FollowersRequest) String() string {
 func (*FollowersRequest) ProtoMessage() {}
 
 func (x *FollowersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[62]
+	mi := &file_weft_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +4633,7 @@ func (x *FollowersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowersRequest.ProtoReflect.Descriptor instead.
 func (*FollowersRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *FollowersRequest) GetTeam() string {
@@ -4580,7 +4666,7 @@ type FollowersResponse struct {
 
 func (x *FollowersResponse) Reset() {
 	*x = FollowersResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[63]
+	mi := &file_weft_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4592,7 +4678,7 @@ func (x *FollowersResponse) String() string {
 func (*FollowersResponse) ProtoMessage() {}
 
 func (x *FollowersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[63]
+	mi := &file_weft_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4605,7 +4691,7 @@ func (x *FollowersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowersResponse.ProtoReflect.Descriptor instead.
 func (*FollowersResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *FollowersResponse) GetFollow() *Follow {
@@ -4624,7 +4710,7 @@ type ListDroppedRequest struct {
 
 func (x *ListDroppedRequest) Reset() {
 	*x = ListDroppedRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[64]
+	mi := &file_weft_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4636,7 +4722,7 @@ func (x *ListDroppedRequest) String() string {
 func (*ListDroppedRequest) ProtoMessage() {}
 
 func (x *ListDroppedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[64]
+	mi := &file_weft_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4649,7 +4735,7 @@ func (x *ListDroppedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDroppedRequest.ProtoReflect.Descriptor instead.
 func (*ListDroppedRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListDroppedRequest) GetTeam() string {
@@ -4668,7 +4754,7 @@ type ListDroppedResponse struct {
 
 func (x *ListDroppedResponse) Reset() {
 	*x = ListDroppedResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[65]
+	mi := &file_weft_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4680,7 +4766,7 @@ func (x *ListDroppedResponse) String() string {
 func (*ListDroppedResponse) ProtoMessage() {}
 
 func (x *ListDroppedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[65]
+	mi := &file_weft_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4693,7 +4779,7 @@ func (x *ListDroppedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDroppedResponse.ProtoReflect.Descriptor instead.
 func (*ListDroppedResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListDroppedResponse) GetActs() []*DroppedAct {
@@ -4715,7 +4801,7 @@ type DroppedAct struct {
 
 func (x *DroppedAct) Reset() {
 	*x = DroppedAct{}
-	mi := &file_weft_v1_api_proto_msgTypes[66]
+	mi := &file_weft_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4727,7 +4813,7 @@ func (x *DroppedAct) String() string {
 func (*DroppedAct) ProtoMessage() {}
 
 func (x *DroppedAct) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[66]
+	mi := &file_weft_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4740,7 +4826,7 @@ func (x *DroppedAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedAct.ProtoReflect.Descriptor instead.
 func (*DroppedAct) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DroppedAct) GetTeamId() string {
@@ -4782,7 +4868,7 @@ type ReissueRequest struct {
 
 func (x *ReissueRequest) Reset() {
 	*x = ReissueRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[67]
+	mi := &file_weft_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4794,7 +4880,7 @@ func (x *ReissueRequest) String() string {
 func (*ReissueRequest) ProtoMessage() {}
 
 func (x *ReissueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[67]
+	mi := &file_weft_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4807,7 +4893,7 @@ func (x *ReissueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReissueRequest.ProtoReflect.Descriptor instead.
 func (*ReissueRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReissueRequest) GetTeam() string {
@@ -4842,7 +4928,7 @@ type JoinTeamRequest struct {
 
 func (x *JoinTeamRequest) Reset() {
 	*x = JoinTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[68]
+	mi := &file_weft_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4854,7 +4940,7 @@ func (x *JoinTeamRequest) String() string {
 func (*JoinTeamRequest) ProtoMessage() {}
 
 func (x *JoinTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[68]
+	mi := &file_weft_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4867,7 +4953,7 @@ func (x *JoinTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTeamRequest.ProtoReflect.Descriptor instead.
 func (*JoinTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *JoinTeamRequest) GetLink() string {
@@ -4905,7 +4991,7 @@ type JoinTeamResponse struct {
 
 func (x *JoinTeamResponse) Reset() {
 	*x = JoinTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[69]
+	mi := &file_weft_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4917,7 +5003,7 @@ func (x *JoinTeamResponse) String() string {
 func (*JoinTeamResponse) ProtoMessage() {}
 
 func (x *JoinTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[69]
+	mi := &file_weft_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4930,7 +5016,7 @@ func (x *JoinTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTeamResponse.ProtoReflect.Descriptor instead.
 func (*JoinTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *JoinTeamResponse) GetTeamId() string {
@@ -4991,7 +5077,7 @@ type Board struct {
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_weft_v1_api_proto_msgTypes[70]
+	mi := &file_weft_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5089,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[70]
+	mi := &file_weft_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5016,7 +5102,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Board) GetBoardId() string {
@@ -5085,7 +5171,7 @@ type CreateBoardRequest struct {
 
 func (x *CreateBoardRequest) Reset() {
 	*x = CreateBoardRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[71]
+	mi := &file_weft_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5097,7 +5183,7 @@ func (x *CreateBoardRequest) String() string {
 func (*CreateBoardRequest) ProtoMessage() {}
 
 func (x *CreateBoardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[71]
+	mi := &file_weft_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5110,7 +5196,7 @@ func (x *CreateBoardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBoardRequest.ProtoReflect.Descriptor instead.
 func (*CreateBoardRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *CreateBoardRequest) GetTeam() string {
@@ -5136,7 +5222,7 @@ type CreateBoardResponse struct {
 
 func (x *CreateBoardResponse) Reset() {
 	*x = CreateBoardResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[72]
+	mi := &file_weft_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5148,7 +5234,7 @@ func (x *CreateBoardResponse) String() string {
 func (*CreateBoardResponse) ProtoMessage() {}
 
 func (x *CreateBoardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[72]
+	mi := &file_weft_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5161,7 +5247,7 @@ func (x *CreateBoardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBoardResponse.ProtoReflect.Descriptor instead.
 func (*CreateBoardResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *CreateBoardResponse) GetBoardId() string {
@@ -5181,7 +5267,7 @@ type ListBoardsRequest struct {
 
 func (x *ListBoardsRequest) Reset() {
 	*x = ListBoardsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[73]
+	mi := &file_weft_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5193,7 +5279,7 @@ func (x *ListBoardsRequest) String() string {
 func (*ListBoardsRequest) ProtoMessage() {}
 
 func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[73]
+	mi := &file_weft_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5206,7 +5292,7 @@ func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsRequest.ProtoReflect.Descriptor instead.
 func (*ListBoardsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListBoardsRequest) GetTeam() string {
@@ -5232,7 +5318,7 @@ type ListBoardsResponse struct {
 
 func (x *ListBoardsResponse) Reset() {
 	*x = ListBoardsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[74]
+	mi := &file_weft_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5244,7 +5330,7 @@ func (x *ListBoardsResponse) String() string {
 func (*ListBoardsResponse) ProtoMessage() {}
 
 func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[74]
+	mi := &file_weft_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5257,7 +5343,7 @@ func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsResponse.ProtoReflect.Descriptor instead.
 func (*ListBoardsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ListBoardsResponse) GetBoards() []*Board {
@@ -5296,7 +5382,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_weft_v1_api_proto_msgTypes[75]
+	mi := &file_weft_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5308,7 +5394,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[75]
+	mi := &file_weft_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5321,7 +5407,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Entry) GetEntryId() string {
@@ -5463,7 +5549,7 @@ type NewPost struct {
 
 func (x *NewPost) Reset() {
 	*x = NewPost{}
-	mi := &file_weft_v1_api_proto_msgTypes[76]
+	mi := &file_weft_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5475,7 +5561,7 @@ func (x *NewPost) String() string {
 func (*NewPost) ProtoMessage() {}
 
 func (x *NewPost) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[76]
+	mi := &file_weft_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5488,7 +5574,7 @@ func (x *NewPost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewPost.ProtoReflect.Descriptor instead.
 func (*NewPost) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{76}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *NewPost) GetText() string {
@@ -5533,7 +5619,7 @@ type PostRequest struct {
 
 func (x *PostRequest) Reset() {
 	*x = PostRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[77]
+	mi := &file_weft_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5545,7 +5631,7 @@ func (x *PostRequest) String() string {
 func (*PostRequest) ProtoMessage() {}
 
 func (x *PostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[77]
+	mi := &file_weft_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5558,7 +5644,7 @@ func (x *PostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostRequest.ProtoReflect.Descriptor instead.
 func (*PostRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{77}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PostRequest) GetTeam() string {
@@ -5622,7 +5708,7 @@ type PostResult struct {
 
 func (x *PostResult) Reset() {
 	*x = PostResult{}
-	mi := &file_weft_v1_api_proto_msgTypes[78]
+	mi := &file_weft_v1_api_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5634,7 +5720,7 @@ func (x *PostResult) String() string {
 func (*PostResult) ProtoMessage() {}
 
 func (x *PostResult) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[78]
+	mi := &file_weft_v1_api_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5647,7 +5733,7 @@ func (x *PostResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostResult.ProtoReflect.Descriptor instead.
 func (*PostResult) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{78}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *PostResult) GetEntryId() string {
@@ -5723,7 +5809,7 @@ type PostResponse struct {
 
 func (x *PostResponse) Reset() {
 	*x = PostResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[79]
+	mi := &file_weft_v1_api_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +5821,7 @@ func (x *PostResponse) String() string {
 func (*PostResponse) ProtoMessage() {}
 
 func (x *PostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[79]
+	mi := &file_weft_v1_api_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +5834,7 @@ func (x *PostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostResponse.ProtoReflect.Descriptor instead.
 func (*PostResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{79}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *PostResponse) GetResults() []*PostResult {
@@ -5776,7 +5862,7 @@ type PostSignedRequest struct {
 
 func (x *PostSignedRequest) Reset() {
 	*x = PostSignedRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[80]
+	mi := &file_weft_v1_api_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5788,7 +5874,7 @@ func (x *PostSignedRequest) String() string {
 func (*PostSignedRequest) ProtoMessage() {}
 
 func (x *PostSignedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[80]
+	mi := &file_weft_v1_api_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5801,7 +5887,7 @@ func (x *PostSignedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostSignedRequest.ProtoReflect.Descriptor instead.
 func (*PostSignedRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{80}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PostSignedRequest) GetHeader() []byte {
@@ -5835,7 +5921,7 @@ type PostSignedResponse struct {
 
 func (x *PostSignedResponse) Reset() {
 	*x = PostSignedResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[81]
+	mi := &file_weft_v1_api_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5847,7 +5933,7 @@ func (x *PostSignedResponse) String() string {
 func (*PostSignedResponse) ProtoMessage() {}
 
 func (x *PostSignedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[81]
+	mi := &file_weft_v1_api_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5860,7 +5946,7 @@ func (x *PostSignedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostSignedResponse.ProtoReflect.Descriptor instead.
 func (*PostSignedResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{81}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PostSignedResponse) GetResult() *PostResult {
@@ -5889,7 +5975,7 @@ type WatchPostRequest struct {
 
 func (x *WatchPostRequest) Reset() {
 	*x = WatchPostRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[82]
+	mi := &file_weft_v1_api_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5901,7 +5987,7 @@ func (x *WatchPostRequest) String() string {
 func (*WatchPostRequest) ProtoMessage() {}
 
 func (x *WatchPostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[82]
+	mi := &file_weft_v1_api_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5914,7 +6000,7 @@ func (x *WatchPostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPostRequest.ProtoReflect.Descriptor instead.
 func (*WatchPostRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{82}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *WatchPostRequest) GetTeam() string {
@@ -5954,7 +6040,7 @@ type WatchPostResponse struct {
 
 func (x *WatchPostResponse) Reset() {
 	*x = WatchPostResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[83]
+	mi := &file_weft_v1_api_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5966,7 +6052,7 @@ func (x *WatchPostResponse) String() string {
 func (*WatchPostResponse) ProtoMessage() {}
 
 func (x *WatchPostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[83]
+	mi := &file_weft_v1_api_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5979,7 +6065,7 @@ func (x *WatchPostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPostResponse.ProtoReflect.Descriptor instead.
 func (*WatchPostResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{83}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *WatchPostResponse) GetResult() *PostResult {
@@ -6006,7 +6092,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[84]
+	mi := &file_weft_v1_api_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6018,7 +6104,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[84]
+	mi := &file_weft_v1_api_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6031,7 +6117,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{84}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *HistoryRequest) GetTeam() string {
@@ -6112,7 +6198,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[85]
+	mi := &file_weft_v1_api_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6124,7 +6210,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[85]
+	mi := &file_weft_v1_api_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6137,7 +6223,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{85}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *HistoryResponse) GetEntries() []*Entry {
@@ -6201,7 +6287,7 @@ type UnreadRequest struct {
 
 func (x *UnreadRequest) Reset() {
 	*x = UnreadRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[86]
+	mi := &file_weft_v1_api_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6213,7 +6299,7 @@ func (x *UnreadRequest) String() string {
 func (*UnreadRequest) ProtoMessage() {}
 
 func (x *UnreadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[86]
+	mi := &file_weft_v1_api_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6226,7 +6312,7 @@ func (x *UnreadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadRequest.ProtoReflect.Descriptor instead.
 func (*UnreadRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{86}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *UnreadRequest) GetTeam() string {
@@ -6270,7 +6356,7 @@ type UnreadBoard struct {
 
 func (x *UnreadBoard) Reset() {
 	*x = UnreadBoard{}
-	mi := &file_weft_v1_api_proto_msgTypes[87]
+	mi := &file_weft_v1_api_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6282,7 +6368,7 @@ func (x *UnreadBoard) String() string {
 func (*UnreadBoard) ProtoMessage() {}
 
 func (x *UnreadBoard) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[87]
+	mi := &file_weft_v1_api_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6295,7 +6381,7 @@ func (x *UnreadBoard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadBoard.ProtoReflect.Descriptor instead.
 func (*UnreadBoard) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{87}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *UnreadBoard) GetTeamId() string {
@@ -6342,7 +6428,7 @@ type UnreadResponse struct {
 
 func (x *UnreadResponse) Reset() {
 	*x = UnreadResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[88]
+	mi := &file_weft_v1_api_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6354,7 +6440,7 @@ func (x *UnreadResponse) String() string {
 func (*UnreadResponse) ProtoMessage() {}
 
 func (x *UnreadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[88]
+	mi := &file_weft_v1_api_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6367,7 +6453,7 @@ func (x *UnreadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadResponse.ProtoReflect.Descriptor instead.
 func (*UnreadResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{88}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *UnreadResponse) GetBoards() []*UnreadBoard {
@@ -6390,7 +6476,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[89]
+	mi := &file_weft_v1_api_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6402,7 +6488,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[89]
+	mi := &file_weft_v1_api_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6415,7 +6501,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{89}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *MarkReadRequest) GetTeam() string {
@@ -6462,7 +6548,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[90]
+	mi := &file_weft_v1_api_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6474,7 +6560,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[90]
+	mi := &file_weft_v1_api_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6487,7 +6573,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{90}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *MarkReadResponse) GetUnread() uint64 {
@@ -6510,7 +6596,7 @@ type SyncRequest struct {
 
 func (x *SyncRequest) Reset() {
 	*x = SyncRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[91]
+	mi := &file_weft_v1_api_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6522,7 +6608,7 @@ func (x *SyncRequest) String() string {
 func (*SyncRequest) ProtoMessage() {}
 
 func (x *SyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[91]
+	mi := &file_weft_v1_api_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6535,7 +6621,7 @@ func (x *SyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncRequest.ProtoReflect.Descriptor instead.
 func (*SyncRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{91}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *SyncRequest) GetCursor() string {
@@ -6585,7 +6671,7 @@ type SyncResponse struct {
 
 func (x *SyncResponse) Reset() {
 	*x = SyncResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[92]
+	mi := &file_weft_v1_api_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6597,7 +6683,7 @@ func (x *SyncResponse) String() string {
 func (*SyncResponse) ProtoMessage() {}
 
 func (x *SyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[92]
+	mi := &file_weft_v1_api_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6610,7 +6696,7 @@ func (x *SyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncResponse.ProtoReflect.Descriptor instead.
 func (*SyncResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{92}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *SyncResponse) GetEvents() []*SyncEvent {
@@ -6651,7 +6737,7 @@ type SyncEvent struct {
 
 func (x *SyncEvent) Reset() {
 	*x = SyncEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[93]
+	mi := &file_weft_v1_api_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6663,7 +6749,7 @@ func (x *SyncEvent) String() string {
 func (*SyncEvent) ProtoMessage() {}
 
 func (x *SyncEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[93]
+	mi := &file_weft_v1_api_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6676,7 +6762,7 @@ func (x *SyncEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncEvent.ProtoReflect.Descriptor instead.
 func (*SyncEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{93}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *SyncEvent) GetEvent() isSyncEvent_Event {
@@ -6793,7 +6879,7 @@ type EntryShown struct {
 
 func (x *EntryShown) Reset() {
 	*x = EntryShown{}
-	mi := &file_weft_v1_api_proto_msgTypes[94]
+	mi := &file_weft_v1_api_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6805,7 +6891,7 @@ func (x *EntryShown) String() string {
 func (*EntryShown) ProtoMessage() {}
 
 func (x *EntryShown) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[94]
+	mi := &file_weft_v1_api_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6818,7 +6904,7 @@ func (x *EntryShown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryShown.ProtoReflect.Descriptor instead.
 func (*EntryShown) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{94}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *EntryShown) GetTeamId() string {
@@ -6868,7 +6954,7 @@ type EntryHidden struct {
 
 func (x *EntryHidden) Reset() {
 	*x = EntryHidden{}
-	mi := &file_weft_v1_api_proto_msgTypes[95]
+	mi := &file_weft_v1_api_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6880,7 +6966,7 @@ func (x *EntryHidden) String() string {
 func (*EntryHidden) ProtoMessage() {}
 
 func (x *EntryHidden) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[95]
+	mi := &file_weft_v1_api_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6893,7 +6979,7 @@ func (x *EntryHidden) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryHidden.ProtoReflect.Descriptor instead.
 func (*EntryHidden) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{95}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *EntryHidden) GetTeamId() string {
@@ -6935,7 +7021,7 @@ type MarkMoved struct {
 
 func (x *MarkMoved) Reset() {
 	*x = MarkMoved{}
-	mi := &file_weft_v1_api_proto_msgTypes[96]
+	mi := &file_weft_v1_api_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6947,7 +7033,7 @@ func (x *MarkMoved) String() string {
 func (*MarkMoved) ProtoMessage() {}
 
 func (x *MarkMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[96]
+	mi := &file_weft_v1_api_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6960,7 +7046,7 @@ func (x *MarkMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkMoved.ProtoReflect.Descriptor instead.
 func (*MarkMoved) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{96}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *MarkMoved) GetTeamId() string {
@@ -6994,7 +7080,7 @@ type BoardChanged struct {
 
 func (x *BoardChanged) Reset() {
 	*x = BoardChanged{}
-	mi := &file_weft_v1_api_proto_msgTypes[97]
+	mi := &file_weft_v1_api_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7006,7 +7092,7 @@ func (x *BoardChanged) String() string {
 func (*BoardChanged) ProtoMessage() {}
 
 func (x *BoardChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[97]
+	mi := &file_weft_v1_api_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7019,7 +7105,7 @@ func (x *BoardChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardChanged.ProtoReflect.Descriptor instead.
 func (*BoardChanged) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{97}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *BoardChanged) GetBoard() *Board {
@@ -7048,7 +7134,7 @@ type TeamChanged struct {
 
 func (x *TeamChanged) Reset() {
 	*x = TeamChanged{}
-	mi := &file_weft_v1_api_proto_msgTypes[98]
+	mi := &file_weft_v1_api_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7060,7 +7146,7 @@ func (x *TeamChanged) String() string {
 func (*TeamChanged) ProtoMessage() {}
 
 func (x *TeamChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[98]
+	mi := &file_weft_v1_api_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7073,7 +7159,7 @@ func (x *TeamChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamChanged.ProtoReflect.Descriptor instead.
 func (*TeamChanged) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{98}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *TeamChanged) GetTeam() *Team {
@@ -7115,7 +7201,7 @@ type FloorMoved struct {
 
 func (x *FloorMoved) Reset() {
 	*x = FloorMoved{}
-	mi := &file_weft_v1_api_proto_msgTypes[99]
+	mi := &file_weft_v1_api_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7127,7 +7213,7 @@ func (x *FloorMoved) String() string {
 func (*FloorMoved) ProtoMessage() {}
 
 func (x *FloorMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[99]
+	mi := &file_weft_v1_api_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7140,7 +7226,7 @@ func (x *FloorMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FloorMoved.ProtoReflect.Descriptor instead.
 func (*FloorMoved) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{99}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *FloorMoved) GetTeamId() string {
@@ -7173,7 +7259,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[100]
+	mi := &file_weft_v1_api_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7185,7 +7271,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[100]
+	mi := &file_weft_v1_api_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7198,7 +7284,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{100}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *AckRequest) GetCursor() string {
@@ -7216,7 +7302,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[101]
+	mi := &file_weft_v1_api_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7228,7 +7314,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[101]
+	mi := &file_weft_v1_api_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7241,7 +7327,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{101}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{102}
 }
 
 var File_weft_v1_api_proto protoreflect.FileDescriptor
@@ -7309,7 +7395,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x0fAddPeerResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"'\n" +
 	"\x11SyncStatusRequest\x12\x12\n" +
-	"\x04team\x18\x01 \x01(\tR\x04team\"\xa1\x03\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\"\xd1\x03\n" +
 	"\tBoardSync\x12\x17\n" +
 	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\x12\x19\n" +
@@ -7328,7 +7414,14 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x10history_arriving\x18\r \x01(\bR\x0fhistoryArriving\x12\x1e\n" +
 	"\n" +
 	"governance\x18\x0e \x01(\bR\n" +
-	"governance\"\x8d\x01\n" +
+	"governance\x12.\n" +
+	"\x06hidden\x18\x0f \x03(\v2\x16.weft.v1.HiddenEntriesR\x06hidden\"\x8e\x01\n" +
+	"\rHiddenEntries\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1b\n" +
+	"\tdevice_id\x18\x03 \x01(\tR\bdeviceId\x12\x18\n" +
+	"\amissing\x18\x04 \x01(\x04R\amissing\x12\x19\n" +
+	"\bsince_ms\x18\x05 \x01(\x04R\asinceMs\"\x8d\x01\n" +
 	"\x12SyncStatusResponse\x12*\n" +
 	"\x06boards\x18\x01 \x03(\v2\x12.weft.v1.BoardSyncR\x06boards\x12'\n" +
 	"\x0fpeers_connected\x18\x02 \x01(\rR\x0epeersConnected\x12\"\n" +
@@ -7920,7 +8013,7 @@ func file_weft_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_weft_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
+var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_weft_v1_api_proto_goTypes = []any{
 	(EntryView)(0),                  // 0: weft.v1.EntryView
 	(*ErrorDetail)(nil),             // 1: weft.v1.ErrorDetail
@@ -7934,231 +8027,233 @@ var file_weft_v1_api_proto_goTypes = []any{
 	(*AddPeerResponse)(nil),         // 9: weft.v1.AddPeerResponse
 	(*SyncStatusRequest)(nil),       // 10: weft.v1.SyncStatusRequest
 	(*BoardSync)(nil),               // 11: weft.v1.BoardSync
-	(*SyncStatusResponse)(nil),      // 12: weft.v1.SyncStatusResponse
-	(*CheckRequest)(nil),            // 13: weft.v1.CheckRequest
-	(*CheckResponse)(nil),           // 14: weft.v1.CheckResponse
-	(*DoctorRequest)(nil),           // 15: weft.v1.DoctorRequest
-	(*DoctorCheck)(nil),             // 16: weft.v1.DoctorCheck
-	(*DoctorResponse)(nil),          // 17: weft.v1.DoctorResponse
-	(*TakeRecoveryKeyRequest)(nil),  // 18: weft.v1.TakeRecoveryKeyRequest
-	(*TakeRecoveryKeyResponse)(nil), // 19: weft.v1.TakeRecoveryKeyResponse
-	(*BoardHashRequest)(nil),        // 20: weft.v1.BoardHashRequest
-	(*BoardHashResponse)(nil),       // 21: weft.v1.BoardHashResponse
-	(*CreateTeamRequest)(nil),       // 22: weft.v1.CreateTeamRequest
-	(*CreateTeamResponse)(nil),      // 23: weft.v1.CreateTeamResponse
-	(*ListTeamsRequest)(nil),        // 24: weft.v1.ListTeamsRequest
-	(*Team)(nil),                    // 25: weft.v1.Team
-	(*ListTeamsResponse)(nil),       // 26: weft.v1.ListTeamsResponse
-	(*GetTeamRequest)(nil),          // 27: weft.v1.GetTeamRequest
-	(*GetTeamResponse)(nil),         // 28: weft.v1.GetTeamResponse
-	(*Policy)(nil),                  // 29: weft.v1.Policy
-	(*InviteInfo)(nil),              // 30: weft.v1.InviteInfo
-	(*ListMembersRequest)(nil),      // 31: weft.v1.ListMembersRequest
-	(*Member)(nil),                  // 32: weft.v1.Member
-	(*ListMembersResponse)(nil),     // 33: weft.v1.ListMembersResponse
-	(*CreateInviteRequest)(nil),     // 34: weft.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil),    // 35: weft.v1.CreateInviteResponse
-	(*ListInvitesRequest)(nil),      // 36: weft.v1.ListInvitesRequest
-	(*ListInvitesResponse)(nil),     // 37: weft.v1.ListInvitesResponse
-	(*RevokeInviteRequest)(nil),     // 38: weft.v1.RevokeInviteRequest
-	(*ChangeResponse)(nil),          // 39: weft.v1.ChangeResponse
-	(*Follow)(nil),                  // 40: weft.v1.Follow
-	(*NodeBehind)(nil),              // 41: weft.v1.NodeBehind
-	(*SetRoleRequest)(nil),          // 42: weft.v1.SetRoleRequest
-	(*RecutRequest)(nil),            // 43: weft.v1.RecutRequest
-	(*LeaveRequest)(nil),            // 44: weft.v1.LeaveRequest
-	(*ListRequestsRequest)(nil),     // 45: weft.v1.ListRequestsRequest
-	(*TeamRequest)(nil),             // 46: weft.v1.TeamRequest
-	(*ListRequestsResponse)(nil),    // 47: weft.v1.ListRequestsResponse
-	(*ApproveRequest)(nil),          // 48: weft.v1.ApproveRequest
-	(*RejectRequest)(nil),           // 49: weft.v1.RejectRequest
-	(*ChangeCharterRequest)(nil),    // 50: weft.v1.ChangeCharterRequest
-	(*SetPolicyRequest)(nil),        // 51: weft.v1.SetPolicyRequest
-	(*SetNodeRequest)(nil),          // 52: weft.v1.SetNodeRequest
-	(*DisbandRequest)(nil),          // 53: weft.v1.DisbandRequest
-	(*ProposalsRequest)(nil),        // 54: weft.v1.ProposalsRequest
-	(*Proposal)(nil),                // 55: weft.v1.Proposal
-	(*ProposalsResponse)(nil),       // 56: weft.v1.ProposalsResponse
-	(*AcknowledgeRequest)(nil),      // 57: weft.v1.AcknowledgeRequest
-	(*LogRequest)(nil),              // 58: weft.v1.LogRequest
-	(*LogEvent)(nil),                // 59: weft.v1.LogEvent
-	(*LogResponse)(nil),             // 60: weft.v1.LogResponse
-	(*WhyRequest)(nil),              // 61: weft.v1.WhyRequest
-	(*WhyResponse)(nil),             // 62: weft.v1.WhyResponse
-	(*FollowersRequest)(nil),        // 63: weft.v1.FollowersRequest
-	(*FollowersResponse)(nil),       // 64: weft.v1.FollowersResponse
-	(*ListDroppedRequest)(nil),      // 65: weft.v1.ListDroppedRequest
-	(*ListDroppedResponse)(nil),     // 66: weft.v1.ListDroppedResponse
-	(*DroppedAct)(nil),              // 67: weft.v1.DroppedAct
-	(*ReissueRequest)(nil),          // 68: weft.v1.ReissueRequest
-	(*JoinTeamRequest)(nil),         // 69: weft.v1.JoinTeamRequest
-	(*JoinTeamResponse)(nil),        // 70: weft.v1.JoinTeamResponse
-	(*Board)(nil),                   // 71: weft.v1.Board
-	(*CreateBoardRequest)(nil),      // 72: weft.v1.CreateBoardRequest
-	(*CreateBoardResponse)(nil),     // 73: weft.v1.CreateBoardResponse
-	(*ListBoardsRequest)(nil),       // 74: weft.v1.ListBoardsRequest
-	(*ListBoardsResponse)(nil),      // 75: weft.v1.ListBoardsResponse
-	(*Entry)(nil),                   // 76: weft.v1.Entry
-	(*NewPost)(nil),                 // 77: weft.v1.NewPost
-	(*PostRequest)(nil),             // 78: weft.v1.PostRequest
-	(*PostResult)(nil),              // 79: weft.v1.PostResult
-	(*PostResponse)(nil),            // 80: weft.v1.PostResponse
-	(*PostSignedRequest)(nil),       // 81: weft.v1.PostSignedRequest
-	(*PostSignedResponse)(nil),      // 82: weft.v1.PostSignedResponse
-	(*WatchPostRequest)(nil),        // 83: weft.v1.WatchPostRequest
-	(*WatchPostResponse)(nil),       // 84: weft.v1.WatchPostResponse
-	(*HistoryRequest)(nil),          // 85: weft.v1.HistoryRequest
-	(*HistoryResponse)(nil),         // 86: weft.v1.HistoryResponse
-	(*UnreadRequest)(nil),           // 87: weft.v1.UnreadRequest
-	(*UnreadBoard)(nil),             // 88: weft.v1.UnreadBoard
-	(*UnreadResponse)(nil),          // 89: weft.v1.UnreadResponse
-	(*MarkReadRequest)(nil),         // 90: weft.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),        // 91: weft.v1.MarkReadResponse
-	(*SyncRequest)(nil),             // 92: weft.v1.SyncRequest
-	(*SyncResponse)(nil),            // 93: weft.v1.SyncResponse
-	(*SyncEvent)(nil),               // 94: weft.v1.SyncEvent
-	(*EntryShown)(nil),              // 95: weft.v1.EntryShown
-	(*EntryHidden)(nil),             // 96: weft.v1.EntryHidden
-	(*MarkMoved)(nil),               // 97: weft.v1.MarkMoved
-	(*BoardChanged)(nil),            // 98: weft.v1.BoardChanged
-	(*TeamChanged)(nil),             // 99: weft.v1.TeamChanged
-	(*FloorMoved)(nil),              // 100: weft.v1.FloorMoved
-	(*AckRequest)(nil),              // 101: weft.v1.AckRequest
-	(*AckResponse)(nil),             // 102: weft.v1.AckResponse
+	(*HiddenEntries)(nil),           // 12: weft.v1.HiddenEntries
+	(*SyncStatusResponse)(nil),      // 13: weft.v1.SyncStatusResponse
+	(*CheckRequest)(nil),            // 14: weft.v1.CheckRequest
+	(*CheckResponse)(nil),           // 15: weft.v1.CheckResponse
+	(*DoctorRequest)(nil),           // 16: weft.v1.DoctorRequest
+	(*DoctorCheck)(nil),             // 17: weft.v1.DoctorCheck
+	(*DoctorResponse)(nil),          // 18: weft.v1.DoctorResponse
+	(*TakeRecoveryKeyRequest)(nil),  // 19: weft.v1.TakeRecoveryKeyRequest
+	(*TakeRecoveryKeyResponse)(nil), // 20: weft.v1.TakeRecoveryKeyResponse
+	(*BoardHashRequest)(nil),        // 21: weft.v1.BoardHashRequest
+	(*BoardHashResponse)(nil),       // 22: weft.v1.BoardHashResponse
+	(*CreateTeamRequest)(nil),       // 23: weft.v1.CreateTeamRequest
+	(*CreateTeamResponse)(nil),      // 24: weft.v1.CreateTeamResponse
+	(*ListTeamsRequest)(nil),        // 25: weft.v1.ListTeamsRequest
+	(*Team)(nil),                    // 26: weft.v1.Team
+	(*ListTeamsResponse)(nil),       // 27: weft.v1.ListTeamsResponse
+	(*GetTeamRequest)(nil),          // 28: weft.v1.GetTeamRequest
+	(*GetTeamResponse)(nil),         // 29: weft.v1.GetTeamResponse
+	(*Policy)(nil),                  // 30: weft.v1.Policy
+	(*InviteInfo)(nil),              // 31: weft.v1.InviteInfo
+	(*ListMembersRequest)(nil),      // 32: weft.v1.ListMembersRequest
+	(*Member)(nil),                  // 33: weft.v1.Member
+	(*ListMembersResponse)(nil),     // 34: weft.v1.ListMembersResponse
+	(*CreateInviteRequest)(nil),     // 35: weft.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil),    // 36: weft.v1.CreateInviteResponse
+	(*ListInvitesRequest)(nil),      // 37: weft.v1.ListInvitesRequest
+	(*ListInvitesResponse)(nil),     // 38: weft.v1.ListInvitesResponse
+	(*RevokeInviteRequest)(nil),     // 39: weft.v1.RevokeInviteRequest
+	(*ChangeResponse)(nil),          // 40: weft.v1.ChangeResponse
+	(*Follow)(nil),                  // 41: weft.v1.Follow
+	(*NodeBehind)(nil),              // 42: weft.v1.NodeBehind
+	(*SetRoleRequest)(nil),          // 43: weft.v1.SetRoleRequest
+	(*RecutRequest)(nil),            // 44: weft.v1.RecutRequest
+	(*LeaveRequest)(nil),            // 45: weft.v1.LeaveRequest
+	(*ListRequestsRequest)(nil),     // 46: weft.v1.ListRequestsRequest
+	(*TeamRequest)(nil),             // 47: weft.v1.TeamRequest
+	(*ListRequestsResponse)(nil),    // 48: weft.v1.ListRequestsResponse
+	(*ApproveRequest)(nil),          // 49: weft.v1.ApproveRequest
+	(*RejectRequest)(nil),           // 50: weft.v1.RejectRequest
+	(*ChangeCharterRequest)(nil),    // 51: weft.v1.ChangeCharterRequest
+	(*SetPolicyRequest)(nil),        // 52: weft.v1.SetPolicyRequest
+	(*SetNodeRequest)(nil),          // 53: weft.v1.SetNodeRequest
+	(*DisbandRequest)(nil),          // 54: weft.v1.DisbandRequest
+	(*ProposalsRequest)(nil),        // 55: weft.v1.ProposalsRequest
+	(*Proposal)(nil),                // 56: weft.v1.Proposal
+	(*ProposalsResponse)(nil),       // 57: weft.v1.ProposalsResponse
+	(*AcknowledgeRequest)(nil),      // 58: weft.v1.AcknowledgeRequest
+	(*LogRequest)(nil),              // 59: weft.v1.LogRequest
+	(*LogEvent)(nil),                // 60: weft.v1.LogEvent
+	(*LogResponse)(nil),             // 61: weft.v1.LogResponse
+	(*WhyRequest)(nil),              // 62: weft.v1.WhyRequest
+	(*WhyResponse)(nil),             // 63: weft.v1.WhyResponse
+	(*FollowersRequest)(nil),        // 64: weft.v1.FollowersRequest
+	(*FollowersResponse)(nil),       // 65: weft.v1.FollowersResponse
+	(*ListDroppedRequest)(nil),      // 66: weft.v1.ListDroppedRequest
+	(*ListDroppedResponse)(nil),     // 67: weft.v1.ListDroppedResponse
+	(*DroppedAct)(nil),              // 68: weft.v1.DroppedAct
+	(*ReissueRequest)(nil),          // 69: weft.v1.ReissueRequest
+	(*JoinTeamRequest)(nil),         // 70: weft.v1.JoinTeamRequest
+	(*JoinTeamResponse)(nil),        // 71: weft.v1.JoinTeamResponse
+	(*Board)(nil),                   // 72: weft.v1.Board
+	(*CreateBoardRequest)(nil),      // 73: weft.v1.CreateBoardRequest
+	(*CreateBoardResponse)(nil),     // 74: weft.v1.CreateBoardResponse
+	(*ListBoardsRequest)(nil),       // 75: weft.v1.ListBoardsRequest
+	(*ListBoardsResponse)(nil),      // 76: weft.v1.ListBoardsResponse
+	(*Entry)(nil),                   // 77: weft.v1.Entry
+	(*NewPost)(nil),                 // 78: weft.v1.NewPost
+	(*PostRequest)(nil),             // 79: weft.v1.PostRequest
+	(*PostResult)(nil),              // 80: weft.v1.PostResult
+	(*PostResponse)(nil),            // 81: weft.v1.PostResponse
+	(*PostSignedRequest)(nil),       // 82: weft.v1.PostSignedRequest
+	(*PostSignedResponse)(nil),      // 83: weft.v1.PostSignedResponse
+	(*WatchPostRequest)(nil),        // 84: weft.v1.WatchPostRequest
+	(*WatchPostResponse)(nil),       // 85: weft.v1.WatchPostResponse
+	(*HistoryRequest)(nil),          // 86: weft.v1.HistoryRequest
+	(*HistoryResponse)(nil),         // 87: weft.v1.HistoryResponse
+	(*UnreadRequest)(nil),           // 88: weft.v1.UnreadRequest
+	(*UnreadBoard)(nil),             // 89: weft.v1.UnreadBoard
+	(*UnreadResponse)(nil),          // 90: weft.v1.UnreadResponse
+	(*MarkReadRequest)(nil),         // 91: weft.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),        // 92: weft.v1.MarkReadResponse
+	(*SyncRequest)(nil),             // 93: weft.v1.SyncRequest
+	(*SyncResponse)(nil),            // 94: weft.v1.SyncResponse
+	(*SyncEvent)(nil),               // 95: weft.v1.SyncEvent
+	(*EntryShown)(nil),              // 96: weft.v1.EntryShown
+	(*EntryHidden)(nil),             // 97: weft.v1.EntryHidden
+	(*MarkMoved)(nil),               // 98: weft.v1.MarkMoved
+	(*BoardChanged)(nil),            // 99: weft.v1.BoardChanged
+	(*TeamChanged)(nil),             // 100: weft.v1.TeamChanged
+	(*FloorMoved)(nil),              // 101: weft.v1.FloorMoved
+	(*AckRequest)(nil),              // 102: weft.v1.AckRequest
+	(*AckResponse)(nil),             // 103: weft.v1.AckResponse
 }
 var file_weft_v1_api_proto_depIdxs = []int32{
-	79,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
+	80,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
 	4,   // 1: weft.v1.GetInfoResponse.alarms:type_name -> weft.v1.Alarm
 	6,   // 2: weft.v1.ListPeersResponse.peers:type_name -> weft.v1.Peer
-	11,  // 3: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
-	16,  // 4: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
-	25,  // 5: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
-	25,  // 6: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
-	71,  // 7: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
-	30,  // 8: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
-	29,  // 9: weft.v1.GetTeamResponse.policy:type_name -> weft.v1.Policy
-	32,  // 10: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
-	30,  // 11: weft.v1.ListInvitesResponse.invites:type_name -> weft.v1.InviteInfo
-	40,  // 12: weft.v1.ChangeResponse.follow:type_name -> weft.v1.Follow
-	41,  // 13: weft.v1.Follow.behind:type_name -> weft.v1.NodeBehind
-	46,  // 14: weft.v1.ListRequestsResponse.requests:type_name -> weft.v1.TeamRequest
-	55,  // 15: weft.v1.ProposalsResponse.proposals:type_name -> weft.v1.Proposal
-	59,  // 16: weft.v1.LogResponse.events:type_name -> weft.v1.LogEvent
-	59,  // 17: weft.v1.WhyResponse.because:type_name -> weft.v1.LogEvent
-	40,  // 18: weft.v1.FollowersResponse.follow:type_name -> weft.v1.Follow
-	67,  // 19: weft.v1.ListDroppedResponse.acts:type_name -> weft.v1.DroppedAct
-	59,  // 20: weft.v1.DroppedAct.event:type_name -> weft.v1.LogEvent
-	76,  // 21: weft.v1.Board.last:type_name -> weft.v1.Entry
-	71,  // 22: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
-	77,  // 23: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
-	79,  // 24: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
-	79,  // 25: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
-	79,  // 26: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
-	0,   // 27: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
-	76,  // 28: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
-	88,  // 29: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
-	0,   // 30: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
-	94,  // 31: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
-	95,  // 32: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
-	96,  // 33: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
-	97,  // 34: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
-	98,  // 35: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
-	99,  // 36: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
-	100, // 37: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
-	76,  // 38: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
-	71,  // 39: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
-	25,  // 40: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
-	2,   // 41: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
-	5,   // 42: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
-	8,   // 43: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
-	10,  // 44: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
-	13,  // 45: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
-	15,  // 46: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
-	18,  // 47: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
-	20,  // 48: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
-	22,  // 49: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
-	24,  // 50: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
-	27,  // 51: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
-	31,  // 52: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
-	34,  // 53: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
-	36,  // 54: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
-	38,  // 55: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
-	69,  // 56: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
-	45,  // 57: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
-	48,  // 58: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
-	49,  // 59: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
-	42,  // 60: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
-	43,  // 61: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
-	44,  // 62: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
-	50,  // 63: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
-	51,  // 64: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
-	52,  // 65: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
-	53,  // 66: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
-	54,  // 67: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
-	57,  // 68: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
-	58,  // 69: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
-	61,  // 70: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
-	63,  // 71: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
-	65,  // 72: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
-	68,  // 73: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
-	72,  // 74: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
-	74,  // 75: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
-	78,  // 76: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
-	81,  // 77: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
-	83,  // 78: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
-	85,  // 79: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
-	87,  // 80: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
-	90,  // 81: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
-	92,  // 82: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
-	101, // 83: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
-	3,   // 84: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
-	7,   // 85: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
-	9,   // 86: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
-	12,  // 87: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
-	14,  // 88: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
-	17,  // 89: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
-	19,  // 90: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
-	21,  // 91: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
-	23,  // 92: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
-	26,  // 93: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
-	28,  // 94: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
-	33,  // 95: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
-	35,  // 96: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
-	37,  // 97: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
-	39,  // 98: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
-	70,  // 99: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
-	47,  // 100: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
-	39,  // 101: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
-	39,  // 102: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
-	39,  // 103: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
-	39,  // 104: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
-	39,  // 105: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
-	39,  // 106: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
-	39,  // 107: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
-	39,  // 108: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
-	39,  // 109: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
-	56,  // 110: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
-	39,  // 111: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
-	60,  // 112: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
-	62,  // 113: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
-	64,  // 114: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
-	66,  // 115: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
-	39,  // 116: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
-	73,  // 117: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
-	75,  // 118: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
-	80,  // 119: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
-	82,  // 120: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
-	84,  // 121: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
-	86,  // 122: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
-	89,  // 123: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
-	91,  // 124: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
-	93,  // 125: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
-	102, // 126: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
-	84,  // [84:127] is the sub-list for method output_type
-	41,  // [41:84] is the sub-list for method input_type
-	41,  // [41:41] is the sub-list for extension type_name
-	41,  // [41:41] is the sub-list for extension extendee
-	0,   // [0:41] is the sub-list for field type_name
+	12,  // 3: weft.v1.BoardSync.hidden:type_name -> weft.v1.HiddenEntries
+	11,  // 4: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
+	17,  // 5: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
+	26,  // 6: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
+	26,  // 7: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
+	72,  // 8: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
+	31,  // 9: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
+	30,  // 10: weft.v1.GetTeamResponse.policy:type_name -> weft.v1.Policy
+	33,  // 11: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
+	31,  // 12: weft.v1.ListInvitesResponse.invites:type_name -> weft.v1.InviteInfo
+	41,  // 13: weft.v1.ChangeResponse.follow:type_name -> weft.v1.Follow
+	42,  // 14: weft.v1.Follow.behind:type_name -> weft.v1.NodeBehind
+	47,  // 15: weft.v1.ListRequestsResponse.requests:type_name -> weft.v1.TeamRequest
+	56,  // 16: weft.v1.ProposalsResponse.proposals:type_name -> weft.v1.Proposal
+	60,  // 17: weft.v1.LogResponse.events:type_name -> weft.v1.LogEvent
+	60,  // 18: weft.v1.WhyResponse.because:type_name -> weft.v1.LogEvent
+	41,  // 19: weft.v1.FollowersResponse.follow:type_name -> weft.v1.Follow
+	68,  // 20: weft.v1.ListDroppedResponse.acts:type_name -> weft.v1.DroppedAct
+	60,  // 21: weft.v1.DroppedAct.event:type_name -> weft.v1.LogEvent
+	77,  // 22: weft.v1.Board.last:type_name -> weft.v1.Entry
+	72,  // 23: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
+	78,  // 24: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
+	80,  // 25: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
+	80,  // 26: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
+	80,  // 27: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
+	0,   // 28: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
+	77,  // 29: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
+	89,  // 30: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
+	0,   // 31: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
+	95,  // 32: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
+	96,  // 33: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
+	97,  // 34: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
+	98,  // 35: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
+	99,  // 36: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
+	100, // 37: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
+	101, // 38: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
+	77,  // 39: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
+	72,  // 40: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
+	26,  // 41: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
+	2,   // 42: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
+	5,   // 43: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
+	8,   // 44: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
+	10,  // 45: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
+	14,  // 46: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
+	16,  // 47: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
+	19,  // 48: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
+	21,  // 49: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
+	23,  // 50: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
+	25,  // 51: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
+	28,  // 52: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
+	32,  // 53: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
+	35,  // 54: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
+	37,  // 55: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
+	39,  // 56: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
+	70,  // 57: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
+	46,  // 58: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
+	49,  // 59: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
+	50,  // 60: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
+	43,  // 61: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
+	44,  // 62: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
+	45,  // 63: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
+	51,  // 64: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
+	52,  // 65: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
+	53,  // 66: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
+	54,  // 67: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
+	55,  // 68: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
+	58,  // 69: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
+	59,  // 70: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
+	62,  // 71: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
+	64,  // 72: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
+	66,  // 73: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
+	69,  // 74: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
+	73,  // 75: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
+	75,  // 76: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
+	79,  // 77: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
+	82,  // 78: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
+	84,  // 79: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
+	86,  // 80: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
+	88,  // 81: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
+	91,  // 82: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
+	93,  // 83: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
+	102, // 84: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
+	3,   // 85: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
+	7,   // 86: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
+	9,   // 87: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
+	13,  // 88: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
+	15,  // 89: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
+	18,  // 90: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
+	20,  // 91: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
+	22,  // 92: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
+	24,  // 93: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
+	27,  // 94: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
+	29,  // 95: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
+	34,  // 96: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
+	36,  // 97: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
+	38,  // 98: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
+	40,  // 99: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
+	71,  // 100: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
+	48,  // 101: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
+	40,  // 102: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
+	40,  // 103: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
+	40,  // 104: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
+	40,  // 105: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
+	40,  // 106: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
+	40,  // 107: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
+	40,  // 108: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
+	40,  // 109: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
+	40,  // 110: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
+	57,  // 111: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
+	40,  // 112: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
+	61,  // 113: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
+	63,  // 114: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
+	65,  // 115: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
+	67,  // 116: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
+	40,  // 117: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
+	74,  // 118: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
+	76,  // 119: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
+	81,  // 120: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
+	83,  // 121: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
+	85,  // 122: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
+	87,  // 123: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
+	90,  // 124: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
+	92,  // 125: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
+	94,  // 126: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
+	103, // 127: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
+	85,  // [85:128] is the sub-list for method output_type
+	42,  // [42:85] is the sub-list for method input_type
+	42,  // [42:42] is the sub-list for extension type_name
+	42,  // [42:42] is the sub-list for extension extendee
+	0,   // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_api_proto_init() }
@@ -8166,8 +8261,8 @@ func file_weft_v1_api_proto_init() {
 	if File_weft_v1_api_proto != nil {
 		return
 	}
-	file_weft_v1_api_proto_msgTypes[50].OneofWrappers = []any{}
-	file_weft_v1_api_proto_msgTypes[93].OneofWrappers = []any{
+	file_weft_v1_api_proto_msgTypes[51].OneofWrappers = []any{}
+	file_weft_v1_api_proto_msgTypes[94].OneofWrappers = []any{
 		(*SyncEvent_Shown)(nil),
 		(*SyncEvent_Hidden)(nil),
 		(*SyncEvent_Mark)(nil),
@@ -8181,7 +8276,7 @@ func file_weft_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_api_proto_rawDesc), len(file_weft_v1_api_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   102,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   4,
 		},
