@@ -41,7 +41,7 @@ func (g *group) record(d *logDelta, seq uint64, in incoming) error {
 		d.own = append(d.own, ownEdit{e.Header.Author, seq})
 	}
 	key := postKey{l.board.id, e.Header.PostID()}
-	var list postList
+	list := postList{shown: -1}
 	if !in.fresh {
 		if list, err = g.postList(key); err != nil {
 			return err
