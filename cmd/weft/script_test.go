@@ -137,8 +137,15 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 func scriptLogged(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
-	if log := nodesOf(ts).get(ts, args[0]).log(); re.MatchString(log) == neg {
-		ts.Fatalf("log of %s (match wanted: %v):\n%s", args[0], !neg, log)
+	// What is wanted may come a moment after the node answers.
+	for end := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
+		log := nodesOf(ts).get(ts, args[0]).log()
+		switch {
+		case re.MatchString(log) != neg:
+			return
+		case neg || time.Now().After(end):
+			ts.Fatalf("log of %s (match wanted: %v):\n%s", args[0], !neg, log)
+		}
 	}
 }
 
