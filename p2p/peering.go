@@ -1,10 +1,12 @@
 package p2p
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +29,10 @@ const (
 	eagerFor    = 2 * time.Minute
 	eagerRedial = 2 * time.Second
 	eagerDial   = 4 * time.Second
+	// Each dial has a dozen goroutines and sockets of its own, and a team has up to 256 nodes of which most may be off.
 	dialsAtOnce = 8
+	dialsKept   = 2 // of them for peers that have not failed often: lost a moment ago, heard of, or new
+	failedOften = 3
 )
 
 // peering keeps this node connected to the nodes of its teams and to those that its owner named, and both streams to
@@ -41,10 +46,10 @@ type peering struct {
 	mu struct {
 		sync.Mutex
 		targets map[peer.ID]*target
+		dialing int                  // dials that are under way
 		shares  map[board.NodeID]int // teams shared with each node, as of the last look
 	}
-	wg   sync.WaitGroup
-	slot chan struct{} // one token for each dial that may go on
+	wg sync.WaitGroup
 }
 
 // target is a peer to stay connected to. Guarded by peering.mu.
@@ -73,7 +78,7 @@ type target struct {
 }
 
 func newPeering(m *Mesh) *peering {
-	p := &peering{m: m, wake: make(chan struct{}, 1), links: newNudges(), slot: make(chan struct{}, dialsAtOnce)}
+	p := &peering{m: m, wake: make(chan struct{}, 1), links: newNudges()}
 	p.mu.targets = map[peer.ID]*target{}
 	p.mu.shares = map[board.NodeID]int{}
 	return p
@@ -142,6 +147,7 @@ func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 		}
 		return true
 	}
+	var dials []*target
 	for _, t := range p.mu.targets {
 		t.connectedSince(p.m.host.Network().Connectedness(t.id))
 		if t.isNode {
@@ -155,13 +161,21 @@ func (p *peering) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 		}
 		if p.m.host.Network().Connectedness(t.id) != network.Connected {
 			if !t.passive && due(t.next) {
-				p.dial(ctx, t, rnd)
+				dials = append(dials, t)
 			}
 			continue
 		}
 		if (t.isNode || t.passive) && slices.Compare(p.m.self[:], t.node[:]) < 0 && (p.missing(t, false) || p.missing(t, true)) && due(t.openNext) {
 			p.open(ctx, t, rnd)
 		}
+	}
+	// Who has waited longest comes first, so that each has its turn where more are absent than may be dialled at once.
+	slices.SortFunc(dials, func(a, b *target) int {
+		return cmp.Or(a.next.Compare(b.next), strings.Compare(string(a.id), string(b.id)))
+	})
+	for _, t := range dials {
+		p.dial(ctx, t, rnd)
+		due(t.next)
 	}
 	return wait
 }
@@ -171,32 +185,37 @@ func backoff(n int, rnd *rand.Rand) time.Duration {
 	return jitter(rnd, min(firstRedial<<min(n, 10), maxRedial*4/5))
 }
 
-// dial tries to reach t in a goroutine. Called with mu held.
+// eager says whether a connection to t was lost a moment ago.
+func (t *target) eager() bool { return !t.lost.IsZero() && time.Since(t.lost) < eagerFor }
+
+// dial tries to reach t in a goroutine, if there is a place for it. Called with mu held.
 func (p *peering) dial(ctx context.Context, t *target, rnd *rand.Rand) {
 	if len(p.m.host.Peerstore().Addrs(t.id)) == 0 {
 		t.lastErr = "no address of it is known"
 		t.next = time.Now().Add(maxRedial)
 		return
 	}
-	select {
-	case p.slot <- struct{}{}:
-	default:
-		t.next = time.Now().Add(firstRedial)
-		return
+	places := dialsAtOnce
+	if t.fails >= failedOften && !t.eager() {
+		places -= dialsKept
 	}
+	if p.mu.dialing >= places {
+		return // the end of a dial is a nudge
+	}
+	p.mu.dialing++
 	t.busy = true
 	wait, most := backoff(t.fails, rnd), dialTime
-	if !t.lost.IsZero() && time.Since(t.lost) < eagerFor {
+	if t.eager() {
 		wait, most = min(wait, jitter(rnd, eagerRedial)), min(eagerDial+8*p.m.host.Peerstore().LatencyEWMA(t.id), dialTime)
 	}
 	t.next = time.Now().Add(wait)
 	t.fails++
 	p.wg.Go(func() {
-		defer func() { <-p.slot }()
 		ctx, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		err := p.m.connect(ctx, peer.AddrInfo{ID: t.id})
 		p.mu.Lock()
+		p.mu.dialing--
 		t.busy = false
 		if err != nil {
 			t.lastErr = unreached(err).Error()

@@ -59,6 +59,9 @@ func parseDevice(c []byte) (*device, error) {
 	for c = c[8:]; len(c) > 0; c = c[devHeadBytes:] {
 		h := devHead{epoch: u(c), seq: u(c[8:]), hlc: board.HLC(u(c[48:]))}
 		copy(h.id[:], c[16:])
+		if slices.ContainsFunc(spans, func(s devSpan) bool { return s.hiID == h.id }) {
+			return nil, errDecode // such a span is never written
+		}
 		d.heads = append(d.heads, h)
 	}
 	return d, nil

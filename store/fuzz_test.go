@@ -2,7 +2,9 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 
 	"weft/board"
@@ -95,4 +97,54 @@ func FuzzStoredValues(f *testing.F) {
 			t.Fatal("reading a value changed it")
 		}
 	})
+}
+
+// What is known of a device is read as it was written, with any number of heads and spans, and nothing else is taken for it.
+func FuzzDevice(f *testing.F) {
+	for spans := range maxSpans + 1 {
+		d := device{latest: 5}
+		for i := range maxDevHeads {
+			d.heads = append(d.heads, devHead{epoch: 1, seq: uint64(i), id: board.Hash{1, byte(i)}, hlc: 3})
+		}
+		for i := range spans {
+			d.spans = append(d.spans, devSpan{epoch: 1, lo: uint64(i), hi: 9, hiID: board.Hash{2, byte(i)}, loPrev: board.Hash{3}, open: i%2 == 0})
+		}
+		f.Add(d.append(nil))
+	}
+	f.Add(bytes.Repeat([]byte{0xff}, 8+4*devHeadBytes+maxSpans*spanBytes+1))
+	f.Fuzz(func(t *testing.T, c []byte) {
+		if d, err := parseDevice(c); err == nil {
+			if again := d.append(nil); !bytes.Equal(again, c) {
+				t.Fatalf("%x is written as %x", c, again)
+			}
+			if len(d.spans) > maxSpans {
+				t.Fatalf("%d spans", len(d.spans))
+			}
+		} else if !errors.Is(err, errDecode) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		d := deviceFrom(c)
+		got, err := parseDevice(d.append(nil))
+		if err != nil || got.latest != d.latest || !slices.Equal(got.heads, d.heads) || !slices.Equal(got.spans, d.spans) {
+			t.Fatalf("%+v was read as %+v, %v", d, got, err)
+		}
+	})
+}
+
+// deviceFrom makes a device that could be, of any bytes.
+func deviceFrom(c []byte) *device {
+	next := func() (n uint64) {
+		var b [8]byte
+		c = c[copy(b[:], c):]
+		return binary.BigEndian.Uint64(b[:])
+	}
+	d := &device{latest: board.HLC(next())}
+	for i := range next() % (maxDevHeads + 1) {
+		d.heads = append(d.heads, devHead{epoch: next(), seq: next(), id: board.Hash{0, byte(i)}, hlc: board.HLC(next())})
+	}
+	for i := range next() % (maxSpans + 1) {
+		lo := next() >> 1
+		d.spans = append(d.spans, devSpan{epoch: next(), lo: lo, hi: lo + next()>>1, hiID: board.Hash{1, byte(i)}, loPrev: board.Hash{2, byte(next())}, open: i%2 == 1})
+	}
+	return d
 }

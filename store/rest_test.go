@@ -22,6 +22,7 @@ func TestCompactorsRestWhileNothingIsWritten(t *testing.T) {
 		}
 		rest()
 		f.post("a little")
+		synctest.Wait() // a goroutine that has not run yet does not show what it is
 		if n := compactorsRunning(); n > 0 {
 			t.Fatalf("%d compactors were woken for a few bytes", n)
 		}
@@ -41,6 +42,7 @@ func TestCompactorsRestWhileNothingIsWritten(t *testing.T) {
 		if err := f.s.Compact(t.Context()); err != nil { // which ends and starts them too
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		if compactorsRunning() == 0 {
 			t.Fatal("no compactor runs after Compact")
 		}

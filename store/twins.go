@@ -117,6 +117,9 @@ func cutSpans(c []byte) (spans []devSpan, rest []byte, err error) {
 		s := devSpan{epoch: u(c), lo: u(c[8:]), hi: u(c[16:]), open: c[88] == 1}
 		copy(s.hiID[:], c[24:])
 		copy(s.loPrev[:], c[56:])
+		if s.lo > s.hi || c[88] > 1 {
+			return nil, nil, errDecode
+		}
 		spans, c = append(spans, s), c[spanBytes:]
 	}
 	return spans, rest, nil

@@ -55,7 +55,11 @@ func peerRow(p peerOut) []any {
 		rtt = (time.Duration(p.RTTMicros) * time.Microsecond).Round(100 * time.Microsecond).String()
 	}
 	if !p.Connected {
-		state = "gone, next try in " + wall(time.Duration(p.RetryInMs)*time.Millisecond)
+		state = "gone, not heard since this node started"
+		if p.LastSeenMs > 0 {
+			state = "gone, last heard " + clock(p.LastSeenMs, now())
+		}
+		state += ", next try in " + wall(time.Duration(p.RetryInMs)*time.Millisecond)
 		if p.LastError != "" {
 			state += " (" + shortened(p.LastError, 60) + ")"
 		}
