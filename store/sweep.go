@@ -65,14 +65,11 @@ func (g *group) sweepTeam(ts *teamState, p pos, left, flips *int) (pos, error) {
 			if err != nil {
 				return p, err
 			}
-			if l.board.faults[l.origin.Node] != nil || l.limit < l.st.Hi {
-				next = min(next, p.seq+rejudgePerGroup/4)
-				for seq := p.seq; seq < next; seq++ {
-					if err := g.rejudgeOne(l, seq); err != nil {
-						return p, err
-					}
+			next = min(next, p.seq+rejudgePerGroup) // looking costs more here
+			for seq := p.seq; seq < next; seq++ {
+				if err := g.settleIfWrong(l, seq); err != nil {
+					return p, err
 				}
-				*left -= int(next - p.seq) // settling costs more than looking
 			}
 			*left -= int(next - p.seq)
 			p.seq = next
@@ -91,4 +88,26 @@ func (ld *loader) sweep(key, c []byte) error {
 		ld.m.sweeps[ts] = p
 	}
 	return err
+}
+
+// settleIfWrong settles the post of a record anew where what shows of it is not what counts.
+func (g *group) settleIfWrong(l *logState, seq uint64) error {
+	p := pos{l.num, seq}
+	r, err := g.load(p)
+	if err != nil {
+		return ignoreDamage(err)
+	}
+	list, err := g.postList(postKey{l.board.id, r.entry.Header.PostID()})
+	if err != nil {
+		return err
+	}
+	counts := func(q pos) bool {
+		of := g.logNumbered(q.log)
+		return of != nil && of.counts(of.limit, q.seq)
+	}
+	right := list.shown >= 0 && counts(list.recs[list.shown]) && (list.recs[list.shown] == p || r.void != "" || !counts(p))
+	if right || list.shown < 0 && (r.void != "" || !counts(p)) {
+		return nil
+	}
+	return g.rejudgeOne(l, seq)
 }
