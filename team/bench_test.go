@@ -134,3 +134,93 @@ func TestOneMoreCopiesLittle(t *testing.T) {
 		t.Errorf("only %d of 256 parts are as before", shared)
 	}
 }
+
+// BenchmarkEvaluateMixed10000: from scratch, roles of 1,000 people set ten times over, each change naming the one before.
+func BenchmarkEvaluateMixed10000(b *testing.B) {
+	g := settled(b, 10_000)
+	for b.Loop() {
+		ev := NewEvaluator(g.id)
+		feedAll(b, ev, g.ledger.lines)
+		if n := len(ev.State().Members()); n < 2 {
+			b.Fatal(n)
+		}
+	}
+}
+
+// BenchmarkParse10000: reading the same objects, with and without their signatures checked in batches of 64.
+func BenchmarkParse10000(b *testing.B) {
+	g := settled(b, 10_000)
+	for b.Loop() {
+		for _, x := range g.ledger.lines {
+			if _, err := ParseObject(x.object.Kind, x.object.Body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// BenchmarkOneMoreSet: a role changed, and the state after it, in a team with 10,000 operations.
+func BenchmarkOneMoreSet(b *testing.B) {
+	g := settled(b, 10_000)
+	ev := NewEvaluator(g.id)
+	feedAll(b, ev, g.ledger.lines)
+	st, n := ev.State(), 0
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		u := board.UserID(seedOf(fmt.Sprint("user ", n%1000)))
+		role := []Role{Removed, Member}[n/1000%2]
+		o := g.must(NewSet(st, g.owner, u, role, &weftv1.Cut{}, fmt.Sprint(n), g.nonce()))
+		x := g.ledger.write(nodeOf("home-of-ana"), line{object: o})
+		b.StartTimer()
+		if _, err := x.feed(ev); err != nil {
+			b.Fatal(err)
+		}
+		st = ev.State()
+	}
+}
+
+// BenchmarkCharter: one more charter with its ack, and the state after it, in the same team.
+func BenchmarkCharter(b *testing.B) {
+	g := settled(b, 10_000)
+	ev := NewEvaluator(g.id)
+	feedAll(b, ev, g.ledger.lines)
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		c := g.must(NewCharter(ev.State(), g.owner, Change{Name: fmt.Sprint("crew ", n)}, nil, Removed, g.nonce()))
+		a, err := build(board.KindAck, g.owner.Device, &weftv1.Ack{Charter: c.Hash[:], User: g.owner.User[:]})
+		x, y := g.ledger.write(nodeOf("home-of-ana"), line{object: c}), g.ledger.write(nodeOf("home-of-ana"), line{object: g.must(a, err)})
+		b.StartTimer()
+		for _, l := range []*line{x, y} {
+			if _, err := l.feed(ev); err != nil {
+				b.Fatal(err)
+			}
+		}
+		ev.State()
+	}
+}
+
+// settled is a team in which the roles of 1,000 people were set n times in all.
+func settled(t failer, n int) *grown {
+	g := &grown{crew: newCrew(t)}
+	g.ledger = newLedger(g.id)
+	home := nodeOf("home-of-ana")
+	for _, o := range g.objects {
+		g.ledger.write(home, line{object: o})
+	}
+	st := g.ev.State()
+	last := map[board.UserID]board.Hash{}
+	for i := range n {
+		u := board.UserID(seedOf(fmt.Sprint("user ", i%1000)))
+		set := &weftv1.SetRole{User: u[:], Role: weftv1.Role([]Role{Member, Removed, Member, Muted}[i/1000%4])}
+		if h, ok := last[u]; ok {
+			set.Parents = [][]byte{h[:]}
+		}
+		o := g.must(newSet(st, g.owner, set, g.nonce()))
+		last[u] = o.Hash
+		g.ledger.write(home, line{object: o})
+	}
+	return g
+}

@@ -173,3 +173,10 @@ func proofOf(node board.Key, a, b *line) *board.Fork {
 	}
 	return f
 }
+
+// inviteKind is an invite for members whose key is "invite 0".
+func inviteKind(admitter board.NodeID, quota uint32) *weftv1.Operation_Invite {
+	return &weftv1.Operation_Invite{Invite: &weftv1.Invite{
+		Key: public(keyOf("invite 0")), Role: weftv1.Role_ROLE_MEMBER, Admitter: admitter[:], Quota: quota,
+	}}
+}

@@ -108,10 +108,11 @@ func (s *story) nodeState(st *State) string {
 	n := nodeOf(s.words()[0])
 	cuts, denied := st.Denial(n)
 	out := fmt.Sprintf("of the team: %v, denied: %v with %d cuts, of the logs: %v\n", st.IsNode(n), denied, len(cuts), slices.Contains(st.Origins(), n))
-	for name, b := range map[string]board.ID{"governance": board.GovernanceID(s.team), "general": board.GeneralID(s.team)} {
-		for _, p := range st.Forks(b, n) {
-			out += fmt.Sprintf("fork in %s at %d/%d\n", name, p.Epoch.N, p.Seq)
-		}
+	for _, p := range st.Forks(board.GovernanceID(s.team), n) {
+		out += fmt.Sprintf("fork in governance at %d/%d\n", p.Epoch.N, p.Seq)
+	}
+	for _, p := range st.Forks(board.GeneralID(s.team), n) {
+		out += fmt.Sprintf("fork in general at %d/%d\n", p.Epoch.N, p.Seq)
 	}
 	for _, h := range st.NodeProof(n) {
 		if o, _ := st.objects.get(h); o.act == actNode || o.act == actFork {
