@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	"google.golang.org/protobuf/proto"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -249,6 +250,11 @@ func (l *lobby) home(ctx context.Context, g guest, q *weftv1.HomeAsk) (*weftv1.L
 		return nil, fmt.Errorf("couldn't take a home: team: %w", board.ErrNotFound)
 	}
 	a, err := st.CheckHome(q.Present, g.node)
+	if errors.Is(err, board.ErrNotFound) && len(q.Grants) > 0 {
+		if st, err = l.takeGrants(ctx, g, st, q); err == nil {
+			a, err = st.CheckHome(q.Present, g.node)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +281,45 @@ func (l *lobby) welcome(ctx context.Context, g guest, st *team.State, a team.Ask
 	l.m.learn(t, peerRecord, g.node)
 	l.m.loop.do(ctx, l.m.loop.look)
 	return &weftv1.LobbyReply{Admit: a.Cred[:], Charter: st.Genesis().Body, PeerRecords: l.m.recordsOf(t), Teams: []*weftv1.TeamOffer{l.offer(st)}}, nil
+}
+
+// takeGrants records what somebody brings that gave them a role, and returns the state that follows. Only what an owner
+// or admin has signed about this very person is taken: nobody else can make this node record anything.
+func (l *lobby) takeGrants(ctx context.Context, g guest, st *team.State, q *weftv1.HomeAsk) (*team.State, error) {
+	var who weftv1.Operation
+	if err := proto.Unmarshal(q.Present.GetObject(), &who); err != nil || len(who.Author) != 32 {
+		return nil, fmt.Errorf("couldn't take a home: %w", board.ErrMalformed)
+	}
+	u := board.UserID(who.Author)
+	for _, x := range q.Grants[:min(len(q.Grants), maxGrants)] {
+		if x.Kind != uint32(board.KindOperation) {
+			continue
+		}
+		o, err := team.ParseObject(board.KindOperation, x.Body)
+		if err != nil {
+			return nil, err
+		}
+		id, set := st.ID(), o.Op.GetSet()
+		if set == nil || board.UserID(set.User) != u || string(o.Op.Team) != string(id[:]) || len(o.Op.Author) != 32 {
+			continue
+		}
+		by := board.UserID(o.Op.Author)
+		_, held := st.Verdict(o.Hash)
+		if r := st.Role(by); held || r != team.Admin && r != team.Owner || !slices.Contains(st.Devices(by), board.DeviceID(o.Key)) {
+			continue
+		}
+		if !l.recordFor(g, u) {
+			return nil, fmt.Errorf("couldn't take a home: too many from there: %w", errTooOften)
+		}
+		if err := l.record(ctx, id, o); err != nil {
+			return nil, err
+		}
+	}
+	now, ok := l.m.o.Store.Team(st.ID())
+	if !ok {
+		return nil, fmt.Errorf("couldn't take a home: team: %w", board.ErrNotFound)
+	}
+	return now, nil
 }
 
 // why tells a node that is none of the team's any more what shows that. Nobody else is told anything.

@@ -73,10 +73,40 @@ func (m *Mesh) hearWhy(ctx context.Context, t *target, id board.TeamID) bool {
 		m.log.Debug("a node doesn't say why it takes no stream", "peer", t.id.String(), "code", reply.Code)
 		return reply.Code == codeNotFound
 	}
-	if len(reply.Proof) > 0 {
-		m.takeProof(ctx, id, reply.Proof)
+	if len(reply.Proof) == 0 {
+		return true
+	}
+	m.takeProof(ctx, id, reply.Proof)
+	if st, ok := m.o.Store.Team(id); ok && st.IsNode(m.self) { // it was let in again, and they haven't heard of it
+		m.object(ctx, t, st)
 	}
 	return true
+}
+
+// maxGrants is how many operations somebody brings, or a lobby takes.
+const maxGrants = 16
+
+// object brings to a node that takes this one for out of a team what gave this node's person a role after all: who said
+// so may be out of reach of everybody else.
+func (m *Mesh) object(ctx context.Context, t *target, st *team.State) {
+	id, u := st.ID(), m.o.Identity.User
+	present, err := m.present(id)
+	if err != nil {
+		return
+	}
+	q := &weftv1.HomeAsk{Team: id[:], Present: present, PeerRecord: m.ownRecord()}
+	for _, h := range st.Proof(u) {
+		o, err := m.o.Store.Object(ctx, id, h)
+		if err == nil && o.Op.GetSet() != nil && board.UserID(o.Op.GetSet().User) == u && len(q.Grants) < maxGrants {
+			q.Grants = append(q.Grants, &weftv1.GovernanceObject{Kind: uint32(o.Kind), Body: o.Body})
+		}
+	}
+	if len(q.Grants) == 0 {
+		return
+	}
+	reply, err := m.sayInLobby(ctx, t.id, &weftv1.LobbyRequest{Request: &weftv1.LobbyRequest_Home{Home: q}})
+	m.log.Info("brought a node what it hadn't heard of", "peer", t.id.String(), "team", id.String(), "code", reply.GetCode(), "err", err)
+	m.peers.alive(t.id)
 }
 
 // comeHomes presents this node to teams that its person is in and that don't know it as a home, now and then, until ctx

@@ -380,3 +380,23 @@ func TestRemovedWhileSyncing(t *testing.T) {
 		w.Settle(time.Minute)
 	})
 }
+
+// A ban is lifted, and nobody hears of it but the one who was banned: they bring it to the others, who turn them away.
+func TestALiftThatNobodyElseHeard(t *testing.T) {
+	inBubble(t, 51, func(w *sim.World) {
+		n := crewOf(w, 3, 1)
+		a, b, c := n[0], n[1], n[2]
+		a.SetRole(c, team.Banned, "")
+		w.Settle(time.Minute)
+		until(w, "c is out", time.Minute, c.Out)
+		w.Net.Partition(sim.Hosts(a), sim.Hosts(b, c))
+		w.Pass(time.Minute)
+		b.SetRole(c, team.Member, "")
+		until(w, "c is in again", 2*time.Minute, c.InTeam)
+		b.Stop()
+		w.Net.Heal()
+		until(w, "a has heard of it", 10*time.Minute, func() bool { return a.State().Role(c.User()) == team.Member })
+		c.Post(w.General(), 3)
+		w.Settle(time.Minute)
+	})
+}

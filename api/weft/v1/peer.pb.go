@@ -1896,6 +1896,7 @@ type HomeAsk struct {
 	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
 	Present       *Signed                `protobuf:"bytes,2,opt,name=present,proto3" json:"present,omitempty"`
 	PeerRecord    []byte                 `protobuf:"bytes,3,opt,name=peer_record,json=peerRecord,proto3" json:"peer_record,omitempty"`
+	Grants        []*GovernanceObject    `protobuf:"bytes,4,rep,name=grants,proto3" json:"grants,omitempty"` // what gave the person the role, where it may not have been heard of
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1947,6 +1948,13 @@ func (x *HomeAsk) GetPresent() *Signed {
 func (x *HomeAsk) GetPeerRecord() []byte {
 	if x != nil {
 		return x.PeerRecord
+	}
+	return nil
+}
+
+func (x *HomeAsk) GetGrants() []*GovernanceObject {
+	if x != nil {
+		return x.Grants
 	}
 	return nil
 }
@@ -2443,12 +2451,13 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\apresent\x18\x02 \x01(\v2\x0f.weft.v1.SignedR\apresent\x12)\n" +
 	"\arequest\x18\x03 \x01(\v2\x0f.weft.v1.SignedR\arequest\x12\x1f\n" +
 	"\vpeer_record\x18\x04 \x01(\fR\n" +
-	"peerRecord\"i\n" +
+	"peerRecord\"\x9c\x01\n" +
 	"\aHomeAsk\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\fR\x04team\x12)\n" +
 	"\apresent\x18\x02 \x01(\v2\x0f.weft.v1.SignedR\apresent\x12\x1f\n" +
 	"\vpeer_record\x18\x03 \x01(\fR\n" +
-	"peerRecord\"0\n" +
+	"peerRecord\x121\n" +
+	"\x06grants\x18\x04 \x03(\v2\x19.weft.v1.GovernanceObjectR\x06grants\"0\n" +
 	"\x06WhyAsk\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\fR\x04user\"\xe2\x01\n" +
@@ -2562,20 +2571,21 @@ var file_weft_v1_peer_proto_depIdxs = []int32{
 	31, // 26: weft.v1.RequestAsk.present:type_name -> weft.v1.Signed
 	31, // 27: weft.v1.RequestAsk.request:type_name -> weft.v1.Signed
 	31, // 28: weft.v1.HomeAsk.present:type_name -> weft.v1.Signed
-	22, // 29: weft.v1.LobbyRequest.knock:type_name -> weft.v1.Knock
-	23, // 30: weft.v1.LobbyRequest.ask:type_name -> weft.v1.TeamAsk
-	24, // 31: weft.v1.LobbyRequest.ask_in:type_name -> weft.v1.RequestAsk
-	25, // 32: weft.v1.LobbyRequest.home:type_name -> weft.v1.HomeAsk
-	26, // 33: weft.v1.LobbyRequest.why:type_name -> weft.v1.WhyAsk
-	32, // 34: weft.v1.TeamOffer.join:type_name -> weft.v1.JoinMode
-	33, // 35: weft.v1.TeamOffer.open:type_name -> weft.v1.InviteKey
-	28, // 36: weft.v1.LobbyReply.teams:type_name -> weft.v1.TeamOffer
-	17, // 37: weft.v1.LobbyReply.proof:type_name -> weft.v1.GovernanceObject
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	17, // 29: weft.v1.HomeAsk.grants:type_name -> weft.v1.GovernanceObject
+	22, // 30: weft.v1.LobbyRequest.knock:type_name -> weft.v1.Knock
+	23, // 31: weft.v1.LobbyRequest.ask:type_name -> weft.v1.TeamAsk
+	24, // 32: weft.v1.LobbyRequest.ask_in:type_name -> weft.v1.RequestAsk
+	25, // 33: weft.v1.LobbyRequest.home:type_name -> weft.v1.HomeAsk
+	26, // 34: weft.v1.LobbyRequest.why:type_name -> weft.v1.WhyAsk
+	32, // 35: weft.v1.TeamOffer.join:type_name -> weft.v1.JoinMode
+	33, // 36: weft.v1.TeamOffer.open:type_name -> weft.v1.InviteKey
+	28, // 37: weft.v1.LobbyReply.teams:type_name -> weft.v1.TeamOffer
+	17, // 38: weft.v1.LobbyReply.proof:type_name -> weft.v1.GovernanceObject
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_peer_proto_init() }
