@@ -8,7 +8,9 @@ import (
 	"io"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -138,12 +140,62 @@ func badFrame(err error) bool {
 	return errors.Is(err, errFrameTooLarge) || errors.Is(err, errFrameSlow) || errors.Is(err, errFrameBad)
 }
 
-// decode reads a message with bounded nesting.
+// decode reads a message with bounded nesting, and bounds what it takes in memory before it is read.
 func decode(b []byte, m proto.Message) error {
+	parts := leastParts + len(b)/bytesOfPart
+	if !countParts(b, m.ProtoReflect().Descriptor(), frameDepth, &parts) {
+		return fmt.Errorf("%w: too many or too deep messages in it", errFrameBad)
+	}
 	if err := (proto.UnmarshalOptions{RecursionLimit: frameDepth}).Unmarshal(b, m); err != nil {
 		return fmt.Errorf("%w: %v", errFrameBad, err)
 	}
 	return nil
+}
+
+// A message within a message takes two bytes on the wire and a hundred in memory, so one frame could fill half a gigabyte.
+// Honest ones are at least so long on average, but for a few.
+const (
+	leastParts  = 256
+	bytesOfPart = 24
+)
+
+// countParts takes the messages within b, and the elements of its lists of bytes, off *left. False: there are more than
+// were left, or b can't be read.
+func countParts(b []byte, d protoreflect.MessageDescriptor, depth int, left *int) bool {
+	if depth == 0 {
+		return false
+	}
+	fields := d.Fields()
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		if typ != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+				return false
+			}
+			b = b[n:]
+			continue
+		}
+		v, n := protowire.ConsumeBytes(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		f := fields.ByNumber(num)
+		if f == nil || f.Message() == nil && !f.IsList() {
+			continue
+		}
+		if *left--; *left < 0 {
+			return false
+		}
+		if inner := f.Message(); inner != nil && !countParts(v, inner, depth-1, left) {
+			return false
+		}
+	}
+	return true
 }
 
 // readSync reads a SyncFrame.

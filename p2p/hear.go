@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -29,6 +31,26 @@ type heardBeat struct {
 	boot   [16]byte
 	number uint64
 	before [16]byte // the boot before this one: if it comes back, two clones of one node are running
+	spent  float64  // beats of late, less what time has made good
+	at     time.Time
+}
+
+// A node beats every 2 s at most. What it says more often, beyond a few that were held up together, is neither looked at nor
+// passed on: each beat may make everybody ask for what it names.
+const (
+	beatBurst  = 16
+	beatsEvery = time.Second
+)
+
+// tooOften says whether a node's beats come faster than an honest one's.
+func (h *heardBeat) tooOften(now time.Time) bool {
+	return h.spent-max(0, now.Sub(h.at).Seconds()/beatsEvery.Seconds()) >= beatBurst
+}
+
+// spend counts a beat.
+func (h *heardBeat) spend(now time.Time) {
+	h.spent = max(0, h.spent-max(0, now.Sub(h.at).Seconds()/beatsEvery.Seconds())) + 1
+	h.at = now
 }
 
 // rejected is a reason to drop a message: the peer's fault, or nobody's.
@@ -41,8 +63,7 @@ func (r rejected) Error() string { return r.outcome }
 
 // validate judges a message of the topic and hands on what is in it. It is called by one worker, so that the runs of an
 // origin stay in order, and waits while the loop is behind: then pubsub's queue fills, and what it drops is counted.
-// A push is passed on as soon as its form, its origin and the signed head that covers it are good; the entries'
-// signatures are checked on the way into the store.
+// A push is passed on when its form, its origin and all signatures in it are good.
 func (t *topic) validate(_ context.Context, from peer.ID, msg *pubsub.Message) (result pubsub.ValidationResult) {
 	if from == t.m.host.ID() {
 		return pubsub.ValidationAccept
@@ -124,6 +145,9 @@ func (t *topic) judgePush(from board.NodeID, p *weftv1.Push) error {
 		if !board.VerifyHead(at, last.HeadSig) {
 			return rejected{"bad_signature", true}
 		}
+		if err := t.checkEntries(st, run, hashes); err != nil {
+			return err
+		}
 		runs = append(runs, run)
 		pending = pending || run.Board != board.GovernanceID(t.team) && waits(st, run)
 	}
@@ -159,6 +183,30 @@ func (t *topic) judgePush(from board.NodeID, p *weftv1.Push) error {
 	}
 	if pending { // held until governance explains it; then it is pulled by who hasn't got it
 		return rejected{"pending", false}
+	}
+	return nil
+}
+
+// checkEntries checks all that makes the store refuse a run as rubbish, before the run is passed on: who hears it from here
+// takes it for this node's fault. What is checked here the store needn't check again.
+func (t *topic) checkEntries(st *team.State, run *board.Run, hashes []board.Hash) error {
+	if !st.IsNode(run.Node) {
+		return nil // neither stored nor passed on
+	}
+	for i, it := range run.Items {
+		at := board.Position{Board: run.Board, Node: run.Node, Epoch: run.Epoch, Seq: run.First + uint64(i), Hash: hashes[i]}
+		switch {
+		case it.Entry.Header.Team != t.team:
+			return rejected{"wrong_team", true}
+		case len(it.HeadSig) > 0 && i < len(run.Items)-1 && !board.VerifyHead(at, it.HeadSig):
+			return rejected{"bad_signature", true}
+		}
+	}
+	run.CheckSignatures(runtime.Gosched)
+	for i := range run.Items {
+		if !run.Items[i].Checked() {
+			return rejected{"bad_signature", true}
+		}
 	}
 	return nil
 }
@@ -207,6 +255,9 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 	if last != nil && (last.boot == boot && b.Number <= last.number) {
 		return rejected{"old_beat", false}
 	}
+	if last != nil && last.tooOften(t.m.o.Now()) {
+		return rejected{"too_often", false}
+	}
 	heads := make([]board.Position, 0, len(b.Heads))
 	for _, h := range b.Heads {
 		at, err := board.ParsePosition(h.GetPosition())
@@ -243,7 +294,8 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 func (t *topic) note(n board.NodeID, boot [16]byte, number uint64, last *heardBeat) {
 	switch {
 	case last == nil:
-		t.heard.last[n] = &heardBeat{boot: boot, number: number}
+		last = &heardBeat{boot: boot, number: number}
+		t.heard.last[n] = last
 	case last.boot == boot:
 		last.number = number
 	default:
@@ -253,4 +305,5 @@ func (t *topic) note(n board.NodeID, boot [16]byte, number uint64, last *heardBe
 		}
 		last.before, last.boot, last.number = last.boot, boot, number
 	}
+	last.spend(t.m.o.Now())
 }

@@ -42,6 +42,8 @@ type Mesh struct {
 	sent   *sent
 	served sentRanges
 
+	farewells *ration[board.NodeID] // false ones, by who said them
+
 	records *records // of peers' addresses
 
 	ctx     context.Context // ends with Close; what handlers and goroutines run under
@@ -68,6 +70,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.kv = &settings{store: o.Store, log: o.Log}
 	m.book = openBook(o.Book, m.kv, o.Log)
 	m.sent = newSent()
+	m.farewells = newRation[board.NodeID](falseFarewells, falseFarewellsEvery)
 	m.who = newRoster(m)
 	m.asks = newAsks(m)
 	m.hidden.Store(&map[board.TeamID][]Hidden{})

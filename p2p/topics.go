@@ -188,6 +188,9 @@ func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
 	for _, w := range rpc.GetControl().GetIwant() {
 		ids += len(w.GetMessageIDs())
 	}
+	for _, w := range rpc.GetControl().GetIdontwant() {
+		ids += len(w.GetMessageIDs())
+	}
 	c := rpc.GetControl()
 	if ids > t.m.o.Limits.MessageIDs || len(c.GetGraft())+len(c.GetPrune()) > t.m.o.Limits.Subscriptions {
 		t.m.offend(n, "gossip_control")
