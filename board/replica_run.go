@@ -16,7 +16,8 @@ type replLog struct {
 	out         *batch // with the store
 	pending     bool   // the store lacks a right; or has trouble of its own
 	pausedUntil time.Time
-	pauses      int // in a row
+	pauses      int       // in a row
+	retried     time.Time // when governance last had it tried again
 
 	// What is missing.
 	transfers   [2]*transfer // toward newer records, and backward

@@ -143,13 +143,24 @@ func (r *Replica) teamLeft(id TeamID) {
 	r.teams.drop(id)
 }
 
+// retryNow hands what waits of a log to the store again: at once, but not with each of very many changes.
+func (r *Replica) retryNow(l *replLog) {
+	l.pauses = 0
+	if next := l.retried.Add(retryPending); r.now.Before(next) {
+		l.pausedUntil = earlier(l.pausedUntil, next)
+		r.at(l.pausedUntil)
+		return
+	}
+	l.pending, l.pausedUntil, l.retried = false, time.Time{}, r.now
+	r.feed(l)
+}
+
 // governanceAdvanced tries again what waited for a right, and asks again for what was ignored.
 func (r *Replica) governanceAdvanced(t *replTeam) {
 	for _, b := range t.boards.all() {
 		for _, l := range b.logs.all() {
 			if l.pending {
-				l.pending, l.pausedUntil, l.pauses = false, time.Time{}, 0
-				r.feed(l)
+				r.retryNow(l)
 			}
 			r.heat(l, r.now)
 		}

@@ -72,7 +72,7 @@ func TestPartitionsHealToTheSame(t *testing.T) {
 	for _, x := range base {
 		x.close()
 	}
-	voids, removals, denials := 0, 0, 0
+	voids, removals, denials, floors := 0, 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var all []*fixture
 		for _, b := range base {
@@ -119,7 +119,11 @@ func TestPartitionsHealToTheSame(t *testing.T) {
 					denials++
 				}
 			case 9:
-				x.reopen()
+				if rapid.Bool().Draw(rt, "start") {
+					x.reopen()
+				} else if x.floor(rt) {
+					floors++
+				}
 			}
 		}
 		exchange := func() {
@@ -183,9 +187,39 @@ func TestPartitionsHealToTheSame(t *testing.T) {
 			}
 		}
 	})
-	if voids == 0 || removals == 0 || denials == 0 {
-		t.Errorf("%d void entries, %d removals, %d denials", voids, removals, denials)
+	if voids == 0 || removals == 0 || denials == 0 || floors == 0 {
+		t.Errorf("%d void entries, %d removals, %d denials, %d floors", voids, removals, denials, floors)
 	}
+}
+
+// floor prunes some of f's own log.
+func (f *fixture) floor(rt *rapid.T) bool {
+	self := board.NodeID(f.who.node.Public())
+	sts := f.s.Holding(f.board).Stretches(self)
+	if len(sts) == 0 {
+		return false
+	}
+	st := pick(rt, sts)
+	last := st.Hi
+	if st == sts[len(sts)-1] { // the next epoch has to seal something
+		last--
+	}
+	if last < st.Lo {
+		return false
+	}
+	seq := rapid.Uint64Range(st.Lo, last).Draw(rt, "floor")
+	r, err := f.s.RunBack(context.Background(), f.board, board.Origin{Node: self, Epoch: st.Epoch}, seq, 1<<20)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	hs := r.Hashes()
+	f.n++
+	o, err := team.NewFloor(f.state(), f.who.node, board.Position{Board: f.board, Node: self, Epoch: st.Epoch, Seq: seq, Hash: hs[len(hs)-1]}, nil, [16]byte{9, byte(f.n)})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.object(o)
+	return true
 }
 
 // listed are all texts, with what is void and why.
