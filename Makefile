@@ -12,9 +12,10 @@ RACE     = ./store/... ./p2p/... ./rpc/... ./client/... ./daemon/...
 # Longer runs: WEFT_KILLS=1000 make soak
 WEFT_KILLS     ?= 200
 WEFT_SIM_SEEDS ?= 2000
+WEFT_HISTORIES ?= 100000
 FUZZTIME       ?= 60s
 
-.PHONY: help run build test check fmt-check fmt vet lint generate generate-check race demo bench soak mutants fuzz-short fuzz clean
+.PHONY: help run build test check fmt-check fmt vet lint generate generate-check race demo bench soak mutants mutants-team fuzz-short fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -78,10 +79,14 @@ bench: build ## the figures of this machine
 soak: build ## hours instead of minutes: kills, simulator seeds, fuzzing
 	WEFT_KILLS=$(WEFT_KILLS) $(GO) test -count=1 -timeout 4h -run 'Kill' -v ./cmd/weft ./store
 	WEFT_SIM_SEEDS=$(WEFT_SIM_SEEDS) $(GO) test -count=1 -timeout 4h ./board/... ./team/... ./store/... ./sim/...
+	WEFT_HISTORIES=$(WEFT_HISTORIES) $(GO) test -count=1 -timeout 4h -run TestBothEvaluationsAgree -v ./sim/trust
 	$(MAKE) fuzz
 
 mutants: ## puts known bugs into the source, one at a time, and demands that the tests catch each (half an hour)
 	$(GO) test -count=1 -timeout 2h -run TestEachBugIsCaught -v ./sim/mutants -args -run-mutants
+
+mutants-team: ## drops or turns round each rule of package team, one at a time, and demands that the tests catch it (half an hour)
+	$(GO) test -count=1 -timeout 3h -run TestEachTeamBugIsCaught -v ./sim/mutants -args -run-mutants-team
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -euo pipefail; for f in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \

@@ -7,12 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-var runMutants = flag.Bool("run-mutants", false, "build weft with each bug and run the tests that ought to notice")
+var (
+	runMutants = flag.Bool("run-mutants", false, "build weft with each bug and run the tests that ought to notice")
+	runTeam    = flag.Bool("run-mutants-team", false, "likewise with each rule of package team dropped or turned round")
+)
 
 // bug is one known way to break a promise.
 type bug struct {
@@ -48,7 +52,7 @@ func (b bug) mutate(t *testing.T) string {
 
 // A bug that no longer fits the source would prove nothing.
 func TestEachBugFitsTheSource(t *testing.T) {
-	for _, b := range bugs {
+	for _, b := range slices.Concat(bugs, teamBugs) {
 		t.Run(b.name, func(t *testing.T) { b.mutate(t) })
 	}
 }
@@ -57,9 +61,31 @@ func TestEachBugIsCaught(t *testing.T) {
 	if !*runMutants {
 		return // minutes of building and testing: make mutants
 	}
+	catch(t, bugs)
+}
+
+// Each rule of who may write and who may receive is held by a test.
+func TestEachTeamBugIsCaught(t *testing.T) {
+	if !*runTeam {
+		return // make mutants-team
+	}
+	t.Setenv("WEFT_HISTORIES", "4000")
+	t.Setenv("WEFT_AS_FOUND", "1") // a failing history need not be made small
+	for i := range teamBugs {
+		teamBugs[i].tests, teamBugs[i].packages, teamBugs[i].rapid = ".", []string{"./sim/trust"}, false
+	}
+	catch(t, teamBugs)
+}
+
+// catch fails for each bug with which the tests pass. Those of team itself are asked last: they take longer to build.
+func catch(t *testing.T, bugs []bug) {
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
 			out, err := b.test(t)
+			if err == nil && strings.HasPrefix(b.file, "team/") {
+				b.packages = []string{"./team"}
+				out, err = b.test(t)
+			}
 			if err == nil {
 				t.Fatalf("not caught: the tests pass with this bug")
 			}

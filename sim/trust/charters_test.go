@@ -190,8 +190,13 @@ func (w *world) identity() string {
 	case n < 28:
 		by = pick(w, a.shown[0].Keys)
 	}
+	jump := w.chance(3)
+	if jump {
+		m.Ver++
+		word += " with a version jump"
+	}
 	v := a.sign(m, a.keys[key(by)], base)
-	if w.chance(80) {
+	if !jump && w.chance(80) {
 		a.newest = v
 	}
 	return w.present(r, a, v, word, "signed by", w.device(by), "after", w.versions(base))
@@ -205,7 +210,10 @@ func (w *world) versions(v *version) string {
 // present shows a version of somebody's charter at r.
 func (w *world) present(r *replica, a *actor, v *version, words ...string) string {
 	p := &weftv1.Present{Charters: v.run(64)}
-	if w.chance(15) {
+	switch {
+	case v.prev != nil && v.Ver != v.prev.Ver+1:
+		p.Charters = v.run(1) // only so it may be shown
+	case w.chance(15):
 		p.Charters = v.run(2)
 	}
 	for _, n := range v.Homes {

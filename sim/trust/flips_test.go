@@ -16,10 +16,11 @@ type disk struct {
 	old     *team.State
 	seen    int // records that it was told of
 	verdict map[board.Hash]Status
+	counts  map[board.Hash]bool // records
 }
 
 func newDisk(w *world, ev *team.Evaluator) *disk {
-	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Status{}}
+	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Status{}, counts: map[board.Hash]bool{}}
 }
 
 // advance to what these records mean, of which the last ones are new; missed are entries that the store shows otherwise.
@@ -45,6 +46,14 @@ func (d *disk) advance(all []*Held, is *State) (missed []string) {
 		if h.Record.Board == board.GovernanceID(d.w.team) {
 			continue
 		}
+		_, on := d.counts[h.Hash]
+		linked := is.e.held[h.Hash] != nil
+		if linked && (!on || grown[log{h.Record.Board, h.Record.Node}] || slices.ContainsFunc(flips, func(f team.Flip) bool { return weighs(f, h) })) {
+			d.counts[h.Hash] = is.Counting[h.Hash]
+		}
+		if linked && d.counts[h.Hash] != is.Counting[h.Hash] {
+			missed = append(missed, fmt.Sprintf("%s counts on disk: %v (no flip covers it, of %d)", d.w.place[h.Hash], d.counts[h.Hash], len(flips)))
+		}
 		now, id := is.Entry(&h.Entry.Header, h.Entry.ID), h.Entry.ID
 		if now.Status == Pending {
 			continue
@@ -56,8 +65,17 @@ func (d *disk) advance(all []*Held, is *State) (missed []string) {
 			missed = append(missed, fmt.Sprintf("%s is %v on disk and ought to be %v %s (no flip covers it, of %d)", d.w.nameOf(id[:]), was, now.Status, now.Rule, len(flips)))
 		}
 	}
+	if is.Upgrade {
+		missed = nil // nothing is judged then, and what was judged stays
+	}
 	d.old, d.seen = got, len(all)
 	return missed
+}
+
+// weighs says whether a store would weigh a record again. What stands under a denial's cut may count, or not, because of a
+// seal above it; so cuts are not looked at.
+func weighs(f team.Flip, h *Held) bool {
+	return (f.Node == h.Record.Node || f.Node == (board.NodeID{}) && f.User == (board.UserID{}) && f.Board == (board.ID{})) && (f.Board == (board.ID{}) || f.Board == h.Record.Board)
 }
 
 // covers says whether a store would judge the record's entry again for a flip.
