@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/proto"
 
@@ -43,13 +42,13 @@ func randomKey() board.Key {
 func nonce() (n [16]byte) { rand.Read(n[:]); return n }
 
 // newLiar makes a person and their node, which knows nobody yet.
-func newLiar(name string, target peer.AddrInfo, count *traffic, more ...libp2p.Option) (*liar, error) {
+func newLiar(name string, r reach, count *traffic) (*liar, error) {
 	l := &liar{key: randomKey()}
 	var err error
 	if l.id, err = team.NewUser(name, randomKey(), randomKey(), l.key, nonce()); err != nil {
 		return nil, err
 	}
-	if l.wireHost, err = newHost(l.key, target, count, more...); err != nil {
+	if l.wireHost, err = newHost(l.key, r, count); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -71,7 +70,7 @@ func (l *liar) ask(ctx context.Context, req *weftv1.LobbyRequest) (*weftv1.Lobby
 	if err := x.message(req); err != nil {
 		return nil, fmt.Errorf("couldn't ask in the lobby: %w", err)
 	}
-	b, err := x.bytes(patience)
+	b, err := x.bytes(x.patience)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't hear the lobby's answer: %w", err)
 	}
@@ -183,7 +182,7 @@ func (l *liar) pull(ctx context.Context, proto string, b board.ID) (map[board.Or
 	}
 	out := map[board.Origin][]*board.Run{}
 	open, asked, whole := 0, uint64(0), false
-	for end := time.Now().Add(4 * patience); !whole || open > 0; {
+	for end := time.Now().Add(4 * l.patience); !whole || open > 0; {
 		f, err := x.frame(time.Until(end))
 		if err != nil {
 			return nil, fmt.Errorf("couldn't pull from the target: %w", err)

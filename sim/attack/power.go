@@ -137,10 +137,10 @@ func goOn(ctx context.Context, l *liar, o *order) error {
 		g.publish(push(b.add(l.posts(&b.pen, 1, Forged+" after the removal")...)))
 		x.message(wantFrame(l.anyWant(random64())))
 	}
-	if err := x.ended(2 * patience); err != nil {
+	if err := x.ended(2 * x.patience); err != nil {
 		return broken("%v to a member that was removed", err)
 	}
-	if !until(ctx, 2*patience, func() bool { return !l.connected() }) {
+	if !until(ctx, 2*l.patience, func() bool { return !l.connected() }) {
 		return broken("a member that was removed is still connected")
 	}
 	return comeBack(ctx, l, o)
@@ -153,7 +153,7 @@ func comeBack(ctx context.Context, l *liar, o *order) error {
 			return err
 		}
 		l.outside = true
-		until(ctx, 2*patience, func() bool { return !l.connected() })
+		until(ctx, 2*l.patience, func() bool { return !l.connected() })
 	}
 	if err := l.connect(ctx); err != nil {
 		return nil // not even let in
@@ -166,7 +166,7 @@ func comeBack(ctx context.Context, l *liar, o *order) error {
 		x.message(hello(1))
 		x.message(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_AskVector{AskVector: l.team[:]}})
 		x.message(wantFrame(l.anyWant(1)))
-		x.ended(patience) // bytes are counted as leaked
+		x.ended(x.patience) // bytes are counted as leaked
 	}
 	if g, err := l.gossip(ctx, nil); err == nil {
 		b := l.newBook(l.general())

@@ -41,7 +41,7 @@ func nonce() (n [16]byte) { rand.Read(n[:]); return n }
 // quick limits make the attacks short that try the target's patience.
 var quick = p2p.Limits{Idle: 700 * time.Millisecond, LobbyTime: time.Second}
 
-func newHonest(t testing.TB, name string) *honest {
+func newHonest(t testing.TB, name string, limits p2p.Limits) *honest {
 	t.Helper()
 	n := &honest{t: t, key: key(), reg: prometheus.NewRegistry()}
 	n.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -63,7 +63,7 @@ func newHonest(t testing.TB, name string) *honest {
 	}
 	n.mesh, err = p2p.New(ctx, p2p.Options{
 		Key: n.key, Store: n.store, Identity: n.id, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
-		Log: log, Registerer: n.reg, Limits: quick,
+		Log: log, Registerer: n.reg, Limits: limits,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,13 @@ type field struct {
 
 func newField(t testing.TB) *field {
 	t.Helper()
-	f := &field{t: t, target: newHonest(t, "ann"), peer: newHonest(t, "bob")}
+	return newFieldWith(t, quick)
+}
+
+// newFieldWith is a field whose target has other limits.
+func newFieldWith(t testing.TB, limits p2p.Limits) *field {
+	t.Helper()
+	f := &field{t: t, target: newHonest(t, "ann", limits), peer: newHonest(t, "bob", quick)}
 	id, objects, err := team.NewTeam(f.target.id, "crew", nil, nonce())
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +153,9 @@ func (f *field) link(uses uint32) *weftv1.InviteLink {
 }
 
 // Counters, Shown and Roles make a field an attack.TeamObserver.
-func (f *field) Counters(context.Context) (attack.Counters, error) { return attack.Gather(f.target.reg) }
+func (f *field) Counters(context.Context) (attack.Counters, error) {
+	return attack.Gather(f.target.reg)
+}
 
 // Shown are all posts that the target shows.
 func (f *field) Shown(ctx context.Context) (out []string, err error) {
@@ -195,7 +203,7 @@ func (f *field) talk(ctx context.Context) error {
 		other := []*honest{f.peer, f.target}[i]
 		commits, stop := other.store.Subscribe()
 		late := time.NewTimer(20 * time.Second)
-		for !other.store.Holding(general).Covers(r[0].Position.Origin(), r[0].Position.Seq) {
+		for at := r[0].Position; !holds(other, at); {
 			select {
 			case <-commits:
 			case <-late.C:
@@ -214,6 +222,11 @@ func (f *field) talk(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func holds(n *honest, at board.Position) bool {
+	h := n.store.Holding(at.Board)
+	return h != nil && h.Holds(at.Origin(), at.Seq)
 }
 
 // promote makes somebody an admin; remove removes them. Both as the owner would.

@@ -30,8 +30,9 @@ type Options struct {
 	Remove  func(context.Context, board.UserID) error
 	After   func(context.Context, Result) error // called after each attack; an error breaks it
 
-	Heap   float64 // bytes by which the target's heap may grow in one attack; 0: 128 MiB
-	Libp2p []libp2p.Option
+	Patience time.Duration // for which the target is waited for, several times over; 0: 5 s
+	Heap     float64       // bytes by which the target's heap may grow in one attack; 0: 128 MiB
+	Libp2p   []libp2p.Option
 }
 
 // Verdict on an attack.
@@ -71,7 +72,7 @@ type TeamObserver interface {
 // campaign is one Run.
 type campaign struct {
 	*Options
-	target  peer.AddrInfo
+	reach   reach
 	witness *liar
 	liars   map[string]*liar // by attack
 	results []Result
@@ -91,10 +92,13 @@ func Run(ctx context.Context, o Options, each func(Result)) ([]Result, error) {
 	if o.Seconds <= 0 {
 		o.Seconds = 1
 	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Second
+	}
 	if o.Heap <= 0 {
 		o.Heap = 128 << 20
 	}
-	c := &campaign{Options: &o, target: *info, liars: map[string]*liar{}}
+	c := &campaign{Options: &o, reach: reach{*info, o.Patience, o.Libp2p}, liars: map[string]*liar{}}
 	if o.Link != nil {
 		if err := c.comeIn(ctx, attacks); err != nil {
 			return nil, err
@@ -149,7 +153,7 @@ func (c *campaign) comeIn(ctx context.Context, attacks []Attack) (err error) {
 
 // member is somebody who has joined the team.
 func (c *campaign) member(ctx context.Context, name string) (*liar, error) {
-	l, err := newLiar(name, c.target, &traffic{}, c.Libp2p...)
+	l, err := newLiar(name, c.reach, &traffic{})
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +234,7 @@ func (c *campaign) one(ctx context.Context, a Attack) Result {
 // ready is the liar of an attack, connected to the target and knowing what a member knows.
 func (c *campaign) ready(ctx context.Context, a Attack, count *traffic) (*liar, error) {
 	if a.As == Stranger {
-		l, err := newLiar("stranger", c.target, count, c.Libp2p...)
+		l, err := newLiar("stranger", c.reach, count)
 		if err == nil {
 			l.outside = true
 		}
@@ -238,7 +242,7 @@ func (c *campaign) ready(ctx context.Context, a Attack, count *traffic) (*liar, 
 	}
 	l := c.liars[a.Name]
 	var err error
-	if l.wireHost, err = newHost(l.key, c.target, count, c.Libp2p...); err != nil {
+	if l.wireHost, err = newHost(l.key, c.reach, count); err != nil {
 		return nil, err
 	}
 	if a.As == Admin {
@@ -257,9 +261,6 @@ func (c *campaign) ready(ctx context.Context, a Attack, count *traffic) (*liar, 
 	return l, nil
 }
 
-// settleTime is how long the counter of an attack's rule may take to rise.
-const settleTime = 2 * patience
-
 // judge compares the target with how it was before. It waits until the expected counter has risen.
 func (c *campaign) judge(ctx context.Context, a Attack, before look, r *Result) (why []string) {
 	if c.Observer == nil {
@@ -275,7 +276,7 @@ func (c *campaign) judge(ctx context.Context, a Attack, before look, r *Result) 
 			return after.counters[name] > before.counters[name]
 		})
 	}
-	if !until(ctx, settleTime, risen) {
+	if !until(ctx, 2*c.Patience, risen) {
 		why = append(why, "none of the counters rose that should: "+strings.Join(a.Expect, ", "))
 	}
 	if err != nil {
@@ -291,7 +292,7 @@ func (c *campaign) judge(ctx context.Context, a Attack, before look, r *Result) 
 		why = append(why, fmt.Sprintf("the target's heap grew by %.0f MiB", r.Heap/(1<<20)))
 	}
 	if !a.changes && !maps.Equal(before.roles, after.roles) {
-		why = append(why, "who is who in the team has changed")
+		why = append(why, "who is who in the team has changed: "+difference(before.roles, after.roles))
 	}
 	texts, err := c.Observer.Shown(ctx)
 	if err != nil {
@@ -306,7 +307,7 @@ func (c *campaign) judge(ctx context.Context, a Attack, before look, r *Result) 
 // alive asks the target for a sign of life: an honest member is greeted, or, without a team, somebody can connect.
 func (c *campaign) alive(ctx context.Context) error {
 	var last error
-	ok := until(ctx, 6*patience, func() bool {
+	ok := until(ctx, 6*c.Patience, func() bool {
 		if last = c.greets(ctx); last != nil {
 			wait(ctx, 100*time.Millisecond)
 		}
@@ -329,10 +330,26 @@ func (c *campaign) greets(ctx context.Context) error {
 		}
 		return err
 	}
-	l, err := newLiar("passer-by", c.target, &traffic{}, c.Libp2p...)
+	l, err := newLiar("passer-by", c.reach, &traffic{})
 	if err != nil {
 		return err
 	}
 	defer l.close()
 	return l.connect(ctx)
+}
+
+// difference says what is in one of two maps only.
+func difference(a, b map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(b)) {
+		if a[k] != b[k] {
+			out = append(out, fmt.Sprintf("%.12s was %q and is %q", k, a[k], b[k]))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(a)) {
+		if _, still := b[k]; !still {
+			out = append(out, fmt.Sprintf("%.12s was %q and is gone", k, a[k]))
+		}
+	}
+	return strings.Join(out, ", ")
 }

@@ -34,7 +34,7 @@ var strangerAttacks = []Attack{
 			}
 			defer x.reset()
 			x.write(append(binary.AppendUvarint(nil, 1<<30), rubbish(1000)...))
-			if err := x.ended(2 * patience); err != nil {
+			if err := x.ended(2 * x.patience); err != nil {
 				return broken("%v", err)
 			}
 			return nil
@@ -67,7 +67,7 @@ func inLobby(f func(context.Context, *liar, *order) error) func(context.Context,
 
 // enter connects to the target, waiting for a place in the lobby.
 func (l *liar) enter(ctx context.Context) (err error) {
-	if !until(ctx, 5*patience, func() bool { err = l.connect(ctx); return err == nil }) {
+	if !until(ctx, 5*l.patience, func() bool { err = l.connect(ctx); return err == nil }) {
 		return errors.Join(errors.New("couldn't find a place in the lobby"), err)
 	}
 	return nil
@@ -96,7 +96,7 @@ func strangeStreams(ctx context.Context, l *liar, o *order) error {
 		x.message(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_AskVector{AskVector: t[:]}})
 		target, _ := nodeOf(l.target.ID)
 		x.message(wantFrame(l.want(1, board.GeneralID(t), target, board.Epoch{N: 1})))
-		if err := x.ended(2 * patience); err != nil {
+		if err := x.ended(2 * x.patience); err != nil {
 			return broken("%v", err)
 		}
 	}
@@ -176,7 +176,7 @@ func connectionFlood(ctx context.Context, l *liar, o *order) error {
 			wait(ctx, 100*time.Millisecond)
 			return nil
 		}
-		h, err := newHost(randomKey(), l.target, l.count, o.Libp2p...)
+		h, err := newHost(randomKey(), l.reach, l.count)
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func slowGuest(ctx context.Context, l *liar, _ *order) error {
 	if err := x.write(append(binary.AppendUvarint(nil, 1000), 10)); err != nil {
 		return err
 	}
-	if err := x.ended(5 * patience); err != nil {
+	if err := x.ended(5 * x.patience); err != nil {
 		return broken("%v", err)
 	}
 	return nil
@@ -246,7 +246,7 @@ func emptyQuestions(ctx context.Context, l *liar, _ *order) error {
 	}
 	if x, err := l.open(ctx, lobbyProtocol); err == nil {
 		x.write(framed(rubbish(5000)))
-		x.ended(patience)
+		x.ended(x.patience)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func farewellFlood(ctx context.Context, l *liar, o *order) error {
 		if err := x.message(l.farewell(objects)); err != nil {
 			return nil
 		}
-		if err := x.ended(4 * patience); err != nil {
+		if err := x.ended(4 * x.patience); err != nil {
 			return broken("%v after a farewell", err)
 		}
 		return nil

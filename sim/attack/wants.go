@@ -78,13 +78,13 @@ var wantAttacks = []Attack{
 			return &weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Vector{Vector: &weftv1.TeamVector{Team: rubbish(32), Whole: true}}}
 		})},
 	{Name: "claim-silent", What: "claims a million records and answers nothing when they are asked for", As: Member, Row: "claims without delivery",
-		Expect: []string{counted("watchdog")}, run: claiming(12*patience, func(*liar, *board.Run, *weftv1.Want) *weftv1.Answer { return nil })},
+		Expect: []string{counted("watchdog")}, run: claiming(12, func(*liar, *board.Run, *weftv1.Want) *weftv1.Answer { return nil })},
 	{Name: "claim-denied", What: "claims a million records and does not hold them when they are asked for", As: Member, Row: "claims without delivery",
-		Expect: []string{counted("answer_not_held")}, run: claiming(patience, func(_ *liar, _ *board.Run, w *weftv1.Want) *weftv1.Answer {
+		Expect: []string{counted("answer_not_held")}, run: claiming(1, func(_ *liar, _ *board.Run, w *weftv1.Want) *weftv1.Answer {
 			return &weftv1.Answer{Id: w.Id, Status: weftv1.AnswerStatus_ANSWER_STATUS_NOT_HELD, Done: true}
 		})},
 	{Name: "claim-rubbish", What: "claims records and answers with forged ones", As: Member, Row: "claims without delivery",
-		Expect: []string{counted("peer_rubbish")}, run: claiming(patience, func(_ *liar, run *board.Run, w *weftv1.Want) *weftv1.Answer {
+		Expect: []string{counted("peer_rubbish")}, run: claiming(1, func(_ *liar, run *board.Run, w *weftv1.Want) *weftv1.Answer {
 			return &weftv1.Answer{Id: w.Id, Run: run.Wire(), Done: true}
 		})},
 	{Name: "answer-unsolicited", What: "answers that nobody asked for", As: Member, Row: "claims without delivery",
@@ -120,7 +120,7 @@ func asking(proto string, n uint64, good func(weftv1.AnswerStatus) bool, want fu
 			}
 		}
 		for answered := uint64(0); answered < n; {
-			f, err := x.frame(2 * patience)
+			f, err := x.frame(2 * x.patience)
 			if err != nil {
 				return broken("the target answered %d of %d wants: %v", answered, n, err)
 			}
@@ -164,7 +164,7 @@ func sameRange(ctx context.Context, l *liar, _ *order) error {
 		if err := x.message(wantFrame(l.anyWant(id + 1))); err != nil {
 			return err
 		}
-		if _, s := x.answers(patience, 1); len(s) == 1 && s[0] == weftv1.AnswerStatus_ANSWER_STATUS_BUSY {
+		if _, s := x.answers(x.patience, 1); len(s) == 1 && s[0] == weftv1.AnswerStatus_ANSWER_STATUS_BUSY {
 			refusals++
 		}
 	}
@@ -187,7 +187,7 @@ func neverCredit(ctx context.Context, l *liar, _ *order) error {
 			return err
 		}
 	}
-	records, status := x.answers(patience/2, 130)
+	records, status := x.answers(x.patience/2, 130)
 	if records > 0 || len(status) < 100 {
 		return broken("%d records came without credit; %d of 200 transfers were refused", records, len(status))
 	}
@@ -210,7 +210,7 @@ func creditOverflow(ctx context.Context, l *liar, _ *order) error {
 			return err
 		}
 	}
-	if _, s := x.answers(2*patience, 1); len(s) != 1 {
+	if _, s := x.answers(2*x.patience, 1); len(s) != 1 {
 		return broken("the transfer did not end")
 	}
 	return nil
@@ -291,7 +291,7 @@ func (l *liar) tell(ctx context.Context, proto string, frames ...*weftv1.SyncFra
 
 // claiming names a log of its own in a vector and answers what is then asked. run is one with forged signatures, as long as
 // what is claimed.
-func claiming(d time.Duration, answer func(l *liar, run *board.Run, w *weftv1.Want) *weftv1.Answer) func(context.Context, *liar, *order) error {
+func claiming(patiences int, answer func(l *liar, run *board.Run, w *weftv1.Want) *weftv1.Answer) func(context.Context, *liar, *order) error {
 	return func(ctx context.Context, l *liar, _ *order) error {
 		governance, err := l.greeted(ctx, governanceProtocol) // in step, so that boards are asked for
 		if err != nil {
@@ -315,7 +315,7 @@ func claiming(d time.Duration, answer func(l *liar, run *board.Run, w *weftv1.Wa
 		node := l.node()
 		last := b.prev
 		seq := last.Seq
-		if d > patience {
+		if patiences > 1 {
 			seq = 1_000_000
 		}
 		v := l.vector(l.general(), []*weftv1.VectorElement{{Node: node[:], Epoch: b.epoch.N, EpochRandom: b.epoch.R, Seq: seq, Hash: last.Hash[:]}})
@@ -323,7 +323,7 @@ func claiming(d time.Duration, answer func(l *liar, run *board.Run, w *weftv1.Wa
 			return err
 		}
 		asked := false
-		for end := time.Now().Add(d); ; {
+		for end := time.Now().Add(time.Duration(patiences) * l.patience); ; {
 			f, err := x.frame(time.Until(end))
 			switch {
 			case err != nil && !asked:
@@ -352,7 +352,7 @@ func (l *liar) inStep(x *wire) error {
 		return err
 	}
 	for {
-		f, err := x.frame(2 * patience)
+		f, err := x.frame(2 * x.patience)
 		if err != nil {
 			return err
 		}

@@ -33,8 +33,13 @@ const (
 	floodProtocol      = "/floodsub/1.0.0"
 )
 
-// patience is how long an attacker waits for the target to do something.
-const patience = 5 * time.Second
+// reach is how a target is come by, and how long an attacker waits for it to do something. Some things take several times
+// as long.
+type reach struct {
+	target   peer.AddrInfo
+	patience time.Duration
+	libp2p   []libp2p.Option // for simulated networks
+}
 
 // frameMost bounds what is read of the target's frames.
 const frameMost = 2 << 20
@@ -47,15 +52,15 @@ type traffic struct {
 
 // wireHost is a libp2p host without manners.
 type wireHost struct {
-	h      host.Host
-	target peer.AddrInfo
-	count  *traffic
+	reach
+	h     host.Host
+	count *traffic
 
 	outside bool // no node of the team: it must be sent nothing but the lobby's answers
 }
 
-// newHost makes a host with a node's key. more are options for simulated networks.
-func newHost(key board.Key, target peer.AddrInfo, count *traffic, more ...libp2p.Option) (*wireHost, error) {
+// newHost makes a host with a node's key.
+func newHost(key board.Key, r reach, count *traffic) (*wireHost, error) {
 	seed, public := key.Seed(), key.Public()
 	k, err := crypto.UnmarshalEd25519PrivateKey(append(seed[:], public[:]...))
 	if err != nil {
@@ -66,18 +71,18 @@ func newHost(key board.Key, target peer.AddrInfo, count *traffic, more ...libp2p
 		libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.NoTransports,
 		libp2p.Transport(libp2pquic.NewTransport), libp2p.Transport(tcp.NewTCPTransport),
 	}
-	h, err := libp2p.New(append(opts, more...)...)
+	h, err := libp2p.New(append(opts, r.libp2p...)...)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't make a host: %w", err)
 	}
-	return &wireHost{h: h, target: target, count: count}, nil
+	return &wireHost{reach: r, h: h, count: count}, nil
 }
 
 func (w *wireHost) close() { w.h.Close() }
 
 // connect dials the target.
 func (w *wireHost) connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()
 	if err := w.h.Connect(ctx, w.target); err != nil {
 		return fmt.Errorf("couldn't connect to the target: %w", err)
@@ -92,13 +97,13 @@ func (w *wireHost) connected() bool {
 
 // open opens a stream. The first byte says whether the target takes the protocol.
 func (w *wireHost) open(ctx context.Context, proto string) (*wire, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()
 	s, err := w.h.NewStream(ctx, w.target.ID, protocol.ID(proto))
 	if err != nil {
 		return nil, fmt.Errorf("couldn't open a stream of %s: %w", proto, err)
 	}
-	x := &wire{s: s, count: w.count, guest: w.outside && proto != lobbyProtocol}
+	x := &wire{s: s, count: w.count, patience: w.patience, guest: w.outside && proto != lobbyProtocol}
 	x.r = newReader(x)
 	return x, nil
 }
@@ -108,7 +113,9 @@ type wire struct {
 	s     network.Stream
 	r     *bufio.Reader
 	count *traffic
-	guest bool // of a stranger: what comes here is a leak
+
+	patience time.Duration
+	guest    bool // of a stranger: what comes here is a leak
 }
 
 // Read counts.
@@ -123,7 +130,7 @@ func (x *wire) Read(p []byte) (int, error) {
 
 // write sends bytes as they are.
 func (x *wire) write(b []byte) error {
-	x.s.SetWriteDeadline(time.Now().Add(patience))
+	x.s.SetWriteDeadline(time.Now().Add(x.patience))
 	n, err := x.s.Write(b)
 	x.count.sent.Add(int64(n))
 	x.count.frames.Add(1)
@@ -205,7 +212,7 @@ func (w *wireHost) greeted(ctx context.Context, proto string) (*wire, error) {
 	if err := x.message(hello(1)); err != nil {
 		return nil, fmt.Errorf("couldn't greet: %w", err)
 	}
-	f, err := x.frame(2 * patience)
+	f, err := x.frame(2 * x.patience)
 	if err != nil || f.GetHello() == nil {
 		x.reset()
 		return nil, fmt.Errorf("couldn't greet: the target said no hello: %w", err)
