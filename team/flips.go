@@ -9,7 +9,7 @@ import (
 // Flip is something by which entries that are on disk may have become void, or valid.
 type Flip struct {
 	User    board.UserID // whose entries; zero: any author's
-	Node    board.NodeID // not zero: records of this node's logs, whoever wrote the entries
+	Node    board.NodeID // not zero: records of this node's logs, whoever wrote the entries, count or count no more
 	Board   board.ID     // not zero: only in it
 	Cred    board.Hash   // not zero: only entries that name it as their right
 	Revives bool         // only what was void can have changed
@@ -217,7 +217,8 @@ func (s *State) boardFlips(old *State, out []Flip) []Flip {
 	return out
 }
 
-// nodeFlips: denials and forks that came, or were lifted.
+// nodeFlips: denials and forks that came, or were lifted. They have no Above: a record that seals may count no more, and then
+// records below the cut that its seal left out count again.
 func (s *State) nodeFlips(old *State, out []Flip) []Flip {
 	seen := map[board.NodeID]bool{}
 	for _, m := range []map[board.NodeID]*nodeFate{s.fates, old.fates} {
@@ -235,23 +236,17 @@ func (s *State) nodeFlips(old *State, out []Flip) []Flip {
 			}
 			d := differences{}
 			d.some(a.cuts, b.cuts)
-			switch {
-			case d.all:
+			if len(d.cuts) > 0 {
 				out = append(out, Flip{Node: n})
-			case len(d.cuts) > 0:
-				out = append(out, Flip{Node: n, Above: d.cuts})
+				continue
 			}
+			boards := map[board.ID]bool{}
 			for _, l := range [][2][]*fact{{a.forks, b.forks}, {b.forks, a.forks}} {
 				for _, f := range l[0] {
-					if slices.Contains(l[1], f) {
-						continue
+					if k := f.says.(*forkSays); !slices.Contains(l[1], f) && !boards[k.Board] {
+						boards[k.Board] = true
+						out = append(out, Flip{Node: n, Board: k.Board})
 					}
-					k := f.says.(*forkSays)
-					flip := Flip{Node: n, Board: k.Board}
-					if !k.below.Empty() {
-						flip.Above = []*Cut{k.below}
-					}
-					out = append(out, flip)
 				}
 			}
 		}
