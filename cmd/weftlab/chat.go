@@ -48,6 +48,23 @@ func (b *chatBench) run(ctx context.Context, l *lab) error {
 }
 
 func (b *chatBench) once(ctx context.Context, l *lab, nodes []*node) error {
+	x, err := b.carry(ctx, l, nodes)
+	if err != nil {
+		return err
+	}
+	return b.show(l, x)
+}
+
+// carried is what became of the posts of one run.
+type carried struct {
+	*arrivals
+	check *check.Checker
+	load  loadResult
+	cpu   time.Duration // of all nodes
+}
+
+// carry posts at the first node and follows at the second.
+func (b *chatBench) carry(ctx context.Context, l *lab, nodes []*node) (*carried, error) {
 	texts := texts()
 	c := check.New()
 	a := &arrivals{sent: map[string]time.Time{}, want: -1, all: make(chan struct{})}
@@ -58,15 +75,14 @@ func (b *chatBench) once(ctx context.Context, l *lab, nodes []*node) error {
 	select {
 	case <-ready:
 	case err := <-ended:
-		return err
+		return nil, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	before, err := cpuOf(nodes...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var acks sync.Map
 	r, err := paced(ctx, b.rate, time.Duration(b.seconds)*time.Second, texts, func(ctx context.Context, id, text string) error {
 		p := check.Post{Board: "crew", Author: "ann", MsgID: id, Text: text}
 		c.Attempt(p)
@@ -76,30 +92,30 @@ func (b *chatBench) once(ctx context.Context, l *lab, nodes []*node) error {
 		res, err := nodes[0].Post(ctx, client.Post{Team: "crew", Text: text, ClientMsgID: id})
 		if err == nil {
 			c.Acked(p, check.Ack{Node: "ann", Entry: res.EntryId, Origin: res.Origin, Seq: res.Seq})
-			acks.Store(id, true)
 		}
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.expect(r.posts)
 	select {
 	case <-a.all:
 	case err := <-ended:
-		return err
+		return nil, err
 	case <-time.After(30 * time.Second): // what is missing now is reported as lost
 	}
 	after, err := cpuOf(nodes...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cancel()
 	<-ended
-	return b.show(l, c, a, r, after-before)
+	return &carried{a, c, r, after - before}, nil
 }
 
-func (b *chatBench) show(l *lab, c *check.Checker, a *arrivals, r loadResult, cpu time.Duration) error {
+func (b *chatBench) show(l *lab, x *carried) error {
+	c, a, r, cpu := x.check, x.arrivals, x.load, x.cpu
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	rep := c.Report()

@@ -1,5 +1,5 @@
 // Command weftlab measures weft: every figure that docs and release notes name has a bench here that prints the measured
-// value beside its target.
+// value beside its target. It also attacks nodes (package sim/attack).
 package main
 
 import (
@@ -38,12 +38,12 @@ type usageError struct{ error }
 func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:           "weftlab",
-		Short:         "Measure weft",
-		Long:          "weftlab measures weft on this machine and prints each figure beside its target.",
+		Short:         "Measure weft, and attack it",
+		Long:          "weftlab measures weft on this machine and prints each figure beside its target; weftlab attack lies to a node.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.AddCommand(benchCommand())
+	c.AddCommand(benchCommand(), attackCommand())
 	return c
 }
