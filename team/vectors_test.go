@@ -15,8 +15,6 @@ import (
 	weftv1 "weft/api/weft/v1"
 )
 
-var update = flag.Bool("update", false, "write testdata/vectors.json anew")
-
 // vectors are bytes that another implementation has to read as this one does. Keys are NewKey(sha256("test NAME")).
 type vectors struct {
 	Team       string
@@ -39,7 +37,7 @@ type objectVector struct {
 	Says, Kind, Body, Hash, Key string
 }
 
-const vectorFile = "testdata/vectors.json"
+const vectorFile = "../docs/vectors/join.json" // see docs/PROTOCOL.md §15
 
 func makeVectors(t *testing.T) vectors {
 	c := newCrew(t)
@@ -130,9 +128,10 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// TestVectors reads bytes that were written down once: their hashes, signatures and meaning stay.
+// TestVectors reads bytes that were written down once: their hashes, signatures and meaning stay. `go test ./team -run
+// TestVectors -rewrite` writes them anew.
 func TestVectors(t *testing.T) {
-	if *update {
+	if flag.Lookup("rewrite").Value.String() == "true" {
 		b, err := json.MarshalIndent(makeVectors(t), "", "  ")
 		if err != nil {
 			t.Fatal(err)
