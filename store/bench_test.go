@@ -223,3 +223,39 @@ func BenchmarkFlip(b *testing.B) {
 		b.ReportMetric(float64(waits[len(waits)-1].Microseconds())/1000, "post-max-ms")
 	}
 }
+
+// BenchmarkIngestOfSomebodyRemoved is BenchmarkIngest where a cut decides about every entry.
+func BenchmarkIngestOfSomebodyRemoved(b *testing.B) {
+	const n = 20_000
+	f := newTeamNode(b, 1, nil)
+	g := f.join(2)
+	g.fill(n)
+	f.pull(g)
+	f.set(g.who.id.User, team.Removed)
+	var runs []*board.Run
+	leaf := f.s.Vector(f.board)[0]
+	for first := uint64(1); first <= n; {
+		r, err := f.s.Run(context.Background(), f.board, board.Origin{Node: leaf.Node, Epoch: leaf.Epoch}, first, n, 256<<10)
+		if err != nil {
+			b.Fatal(err)
+		}
+		runs, first = append(runs, r), r.LastSeq()+1
+	}
+	for i := byte(0); b.Loop(); i++ {
+		b.StopTimer()
+		h := f.joinEmpty(10 + i)
+		b.StartTimer()
+		for _, r := range runs {
+			if _, err := h.s.Ingest(context.Background(), f.team, r, false); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		if got := h.unread(); got != n {
+			b.Fatalf("%d unread", got)
+		}
+		h.close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"weft/board"
 )
 
 // maxDamageNews bounds what was found damaged and not yet noted on disk.
@@ -57,6 +59,7 @@ func (g *group) noteDamaged() error {
 			continue // mended meanwhile
 		}
 		d.damaged, d.mended = addRow(slices.Clone(d.damaged), rows{p.seq, p.seq}), true
+		s.suspect(p.log, false)
 		if err := g.put(logKey(tDamaged, l.num), appendRows(nil, d.damaged)); err != nil {
 			return err
 		}
@@ -75,11 +78,18 @@ func (g *group) findIntact(d *logDelta) error {
 		d.intact.Hi, d.intact.HiHash = d.st.Lo-1, d.st.LoPrev.Hash
 		return nil
 	}
-	h, err := g.hashAt(d, d.intact.Hi)
-	if errors.Is(err, errDecode) { // more is damaged than was noted: claim nothing until it is
-		d.intact.Hi = d.st.Lo - 1
-		return nil
+	for range board.HeadEvery + 1 {
+		h, bad, err := chainHash(g.txn, d.log, d.st, d.intact.Hi)
+		if !errors.Is(err, errDecode) {
+			d.intact.HiHash = h
+			return err
+		}
+		g.s.damaged(d.log, bad) // more is damaged than was noted
+		if bad <= d.st.Lo {
+			break
+		}
+		d.intact.Hi = bad - 1
 	}
-	d.intact.HiHash = h
-	return err
+	d.intact.Hi, d.intact.HiHash = d.st.Lo-1, d.st.LoPrev.Hash // claim nothing until all is noted
+	return nil
 }

@@ -339,6 +339,7 @@ func (ld *loader) check(l *logState) error {
 	}
 	if r, err := loadRecord(txn, pos{l.num, l.st.Hi}); errors.Is(err, errDecode) {
 		ld.s.damaged(l, l.st.Hi)
+		ld.s.suspect(l.num, false)
 		l.damaged = addRow(l.damaged, rows{l.st.Hi, l.st.Hi})
 	} else if err != nil {
 		return err
@@ -354,8 +355,10 @@ func (ld *loader) check(l *logState) error {
 		l.intact.Hi = l.st.Lo - 1
 		return nil
 	}
-	h, _, err := chainHash(txn, l, l.st, l.intact.Hi)
+	h, bad, err := chainHash(txn, l, l.st, l.intact.Hi)
 	if errors.Is(err, errDecode) {
+		ld.s.damaged(l, bad)
+		ld.s.suspect(l.num, false)
 		l.intact.Hi = l.st.Lo - 1
 		return nil
 	}

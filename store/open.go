@@ -44,6 +44,7 @@ func (s *Store) openFirst() error {
 		return err
 	}
 	tables := tablesInUse(dir)
+	s.valueFiles = valueFiles(dir)
 	damaged := checkIndexes(tables)
 	if damaged == "" {
 		s.unscrubbed, damaged = s.scrub(tables, scrubFirst)
@@ -153,6 +154,7 @@ func (s *Store) openDatabase(dir string, compactors int, sync bool) (db *badger.
 		o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1<<20, 1<<21
 	}
 	o.Compression, o.BlockSize = compression, blockSize
+	o.VerifyValueChecksum = true // without it Badger keeps a lock for ever, or panics, where a value's header is damaged
 	o.ChecksumVerificationMode = options.OnBlockRead
 	o.ExternalMagicVersion = format
 	o.NumGoroutines = 2

@@ -35,7 +35,7 @@ func (s *Store) scrub(tables []string, most time.Duration) (left []string, damag
 				name := tables[0]
 				tables = tables[1:]
 				mu.Unlock()
-				if err := checkTable(name, true); err != nil {
+				if err := checkTable(name, s.pointers.note); err != nil {
 					mu.Lock()
 					damaged = fmt.Sprintf("%s: %v", filepath.Base(name), err)
 					mu.Unlock()
@@ -77,10 +77,10 @@ func tablesInUse(dir string) []string {
 	})
 }
 
-// checkTable reads a table: its index, and if asked for all blocks. One that is gone was compacted away. Badger cuts a
+// checkTable reads a table: its index, and if blocks is given, all blocks, which it is called for then. One that is gone was compacted away. Badger cuts a
 // table that it deletes to nothing before it removes it: the file is read rather than mapped, since a cut under a map
 // kills the process, and what looks damaged is looked at again until it is gone, or still damaged after a while.
-func checkTable(name string, blocks bool) (err error) {
+func checkTable(name string, blocks func(*table.Table)) (err error) {
 	const looks, pause = 5, 20 * time.Millisecond
 	for i := range looks {
 		if i > 0 {
@@ -94,7 +94,7 @@ func checkTable(name string, blocks bool) (err error) {
 }
 
 // readTable is one look at a table.
-func readTable(name string, blocks bool) (err error) {
+func readTable(name string, blocks func(*table.Table)) (err error) {
 	defer func() { // Badger's reader panics on some damage
 		if r := recover(); r != nil {
 			err = fmt.Errorf("damaged: %.200v", r)
@@ -112,10 +112,13 @@ func readTable(name string, blocks bool) (err error) {
 		return fmt.Errorf("couldn't check %s: not the name of a table", filepath.Base(name))
 	}
 	t, err := table.OpenInMemoryTable(data, id, &table.Options{ReadOnly: true, BlockSize: blockSize, Compression: compression})
-	if err != nil || !blocks {
+	if err != nil || blocks == nil {
 		return err
 	}
-	return t.VerifyChecksum()
+	if err = t.VerifyChecksum(); err == nil {
+		blocks(t)
+	}
+	return err
 }
 
 // blockSize of tables, in bytes before compression.
@@ -124,7 +127,7 @@ const blockSize = 8 << 10
 // checkIndexes reads the indexes of all tables: Badger dies of damaged ones.
 func checkIndexes(tables []string) (damaged string) {
 	for _, name := range tables {
-		if err := checkTable(name, false); err != nil {
+		if err := checkTable(name, nil); err != nil {
 			return fmt.Sprintf("%s: %v", filepath.Base(name), err)
 		}
 	}
@@ -133,6 +136,10 @@ func checkIndexes(tables []string) (damaged string) {
 
 // scrubRest goes on where Open left off, a table at a time, and has the store mended if it finds damage.
 func (s *Store) scrubRest(tables []string) {
+	s.valuesMissing()
+	if len(tables) > 0 {
+		defer s.valuesMissing()
+	}
 	for len(tables) > 0 {
 		select {
 		case <-s.stop:
@@ -151,7 +158,7 @@ func (s *Store) scrubRest(tables []string) {
 }
 
 func (s *Store) scrubOne(tables []string) (left []string, damaged string) {
-	if err := checkTable(tables[0], true); err != nil && s.live(tables[0]) {
+	if err := checkTable(tables[0], s.pointers.note); err != nil && s.live(tables[0]) {
 		return nil, fmt.Sprintf("%s: %v", filepath.Base(tables[0]), err)
 	}
 	return tables[1:], ""

@@ -60,6 +60,9 @@ type Store struct {
 	diskNudge  chan struct{}
 	short      string   // what Open found to be missing
 	unscrubbed []string // tables that Open left to be checked
+	pointers   pointers
+	valueFiles map[uint32]uint64 // of the value log before Open, with their sizes
+	surveys    surveys
 
 	clockMu sync.Mutex
 	clock   board.Clock
@@ -112,6 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		stop: make(chan struct{}), chains: map[deviceKey]*chain{}, claims: map[postKey]*claim{},
 		writing: map[postKey]struct{}{}, subs: map[chan struct{}]struct{}{}, damageNews: map[pos]struct{}{},
 		damageNudge: make(chan struct{}, 1), diskNudge: make(chan struct{}, 1),
+		surveys: surveys{logs: map[logNum]bool{}, nudge: make(chan struct{}, 1)},
 	}
 	s.again.ch = make(chan struct{})
 	o.Random(s.salt[:])
@@ -127,6 +131,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	go s.commitLoop()
 	s.wg.Go(s.watchDisk)
 	s.wg.Go(s.watchDamage)
+	s.wg.Go(s.surveyLogs)
 	s.wg.Go(s.housekeep)
 	s.wg.Go(func() { s.scrubRest(s.unscrubbed) })
 	return s, nil
