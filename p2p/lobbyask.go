@@ -249,12 +249,12 @@ func (l *lobby) home(ctx context.Context, g guest, q *weftv1.HomeAsk) (*weftv1.L
 	if !ok || !st.IsNode(l.m.self) {
 		return nil, fmt.Errorf("couldn't take a home: team: %w", board.ErrNotFound)
 	}
-	a, err := st.CheckHome(q.Present, g.node)
-	if errors.Is(err, board.ErrNotFound) && len(q.Grants) > 0 {
-		if st, err = l.takeGrants(ctx, g, st, q); err == nil {
-			a, err = st.CheckHome(q.Present, g.node)
+	if len(q.Grants) > 0 && !st.IsNode(g.node) {
+		if st, err = l.takeGrants(ctx, g, st, q); err != nil {
+			return nil, err
 		}
 	}
+	a, err := st.CheckHome(q.Present, g.node)
 	if err != nil {
 		return nil, err
 	}
@@ -283,8 +283,9 @@ func (l *lobby) welcome(ctx context.Context, g guest, st *team.State, a team.Ask
 	return &weftv1.LobbyReply{Admit: a.Cred[:], Charter: st.Genesis().Body, PeerRecords: l.m.recordsOf(t), Teams: []*weftv1.TeamOffer{l.offer(st)}}, nil
 }
 
-// takeGrants records what somebody brings that gave them a role, and returns the state that follows. Only what an owner
-// or admin has signed about this very person is taken: nobody else can make this node record anything.
+// takeGrants records what somebody brings that gave them a role, or let their node in, and returns the state that
+// follows. Only what an owner or admin has signed about this very person or node is taken: nobody else can make this node
+// record anything.
 func (l *lobby) takeGrants(ctx context.Context, g guest, st *team.State, q *weftv1.HomeAsk) (*team.State, error) {
 	var who weftv1.Operation
 	if err := proto.Unmarshal(q.Present.GetObject(), &who); err != nil || len(who.Author) != 32 {
@@ -299,8 +300,8 @@ func (l *lobby) takeGrants(ctx context.Context, g guest, st *team.State, q *weft
 		if err != nil {
 			return nil, err
 		}
-		id, set := st.ID(), o.Op.GetSet()
-		if set == nil || board.UserID(set.User) != u || string(o.Op.Team) != string(id[:]) || len(o.Op.Author) != 32 {
+		id := st.ID()
+		if !grants(o, u, g.node) || string(o.Op.Team) != string(id[:]) || len(o.Op.Author) != 32 {
 			continue
 		}
 		by := board.UserID(o.Op.Author)

@@ -86,8 +86,33 @@ func (m *Mesh) hearWhy(ctx context.Context, t *target, id board.TeamID) bool {
 // maxGrants is how many operations somebody brings, or a lobby takes.
 const maxGrants = 16
 
-// object brings to a node that takes this one for out of a team what gave this node's person a role after all: who said
-// so may be out of reach of everybody else.
+// grants says whether an operation gives u a role, or lets node n in.
+func grants(o *team.Object, u board.UserID, n board.NodeID) bool {
+	if set := o.Op.GetSet(); set != nil {
+		return board.UserID(set.User) == u
+	}
+	x := o.Op.GetNode()
+	return x != nil && x.Allowed && board.NodeID(x.Node) == n
+}
+
+// maxSaid is how many objects of a team are looked through for what was said of this node.
+const maxSaid = 4096
+
+// saidOfUs are the operations by people with power in a team; what gives its person the role comes first.
+func (m *Mesh) saidOfUs(st *team.State) []board.Hash {
+	out := slices.Clip(st.Proof(m.o.Identity.User))
+	for _, e := range st.Log() {
+		if e.Kind == board.KindOperation && e.Verdict.Status == team.Valid && len(out) < maxSaid {
+			if r := st.Role(e.Author); r == team.Admin || r == team.Owner {
+				out = append(out, e.Object)
+			}
+		}
+	}
+	return out
+}
+
+// object brings to a node that takes this one for out of a team what gave this node's person a role, or let the node in,
+// after all: who said so may be out of reach of everybody else.
 func (m *Mesh) object(ctx context.Context, t *target, st *team.State) {
 	id, u := st.ID(), m.o.Identity.User
 	present, err := m.present(id)
@@ -95,9 +120,9 @@ func (m *Mesh) object(ctx context.Context, t *target, st *team.State) {
 		return
 	}
 	q := &weftv1.HomeAsk{Team: id[:], Present: present, PeerRecord: m.ownRecord()}
-	for _, h := range st.Proof(u) {
+	for _, h := range m.saidOfUs(st) {
 		o, err := m.o.Store.Object(ctx, id, h)
-		if err == nil && o.Op.GetSet() != nil && board.UserID(o.Op.GetSet().User) == u && len(q.Grants) < maxGrants {
+		if err == nil && grants(o, u, m.self) && len(q.Grants) < maxGrants {
 			q.Grants = append(q.Grants, &weftv1.GovernanceObject{Kind: uint32(o.Kind), Body: o.Body})
 		}
 	}
