@@ -377,6 +377,7 @@ func (w *modelWorld) merge(v board.Vector) {
 
 // upTo marks up to an entry, and checks that exactly the longest prefixes are marked.
 func (w *modelWorld) upTo() {
+	w.settle() // the store reads what shows now
 	hs := w.held()
 	shown, _ := w.truth(hs)
 	if len(shown) == 0 {
