@@ -207,7 +207,7 @@ func (n *testNode) post(id board.TeamID, b board.ID, count int) (last store.Rece
 // eventually waits until ok holds, looking again at each commit of the nodes' stores and each frame that they hear.
 func eventually(t testing.TB, what string, ok func() bool, nodes ...*testNode) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(60 * time.Second)
 	defer deadline.Stop()
 	again := make(chan struct{}, 1)
 	stop := make(chan struct{})
