@@ -137,7 +137,7 @@ func nameTables(dir string) error {
 	for _, t := range tableFiles(dir) {
 		id, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(t), ".sst"), 10, 64)
 		if err == nil {
-			err = checkTable(t, false)
+			err = checkTable(t, nil)
 		}
 		if err != nil {
 			if err := os.Rename(t, t+".unreadable"); err != nil {
