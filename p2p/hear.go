@@ -82,6 +82,7 @@ func (t *topic) validate(_ context.Context, from peer.ID, msg *pubsub.Message) (
 		return pubsub.ValidationAccept
 	case errors.As(err, &why) && !why.fault:
 		t.m.stats.pushes.WithLabelValues(why.outcome).Inc()
+		t.all.useless.spend(from)
 		return pubsub.ValidationIgnore
 	case errors.As(err, &why):
 		t.m.stats.pushes.WithLabelValues(why.outcome).Inc()

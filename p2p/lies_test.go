@@ -186,3 +186,47 @@ func TestAFalseFarewellFillsNoLog(t *testing.T) {
 		t.Error("it was believed")
 	}
 }
+
+// TestWhoSaysMuchInVainIsNotListenedTo has peers say what is known again and again.
+func TestWhoSaysMuchInVainIsNotListenedTo(t *testing.T) {
+	u := newUselessness()
+	for range uselessBurst / 2 {
+		u.spend("honest")
+	}
+	for range uselessBurst + 10 {
+		u.spend("flood")
+	}
+	if u.spent("honest") || !u.spent("flood") || u.spent("unknown") {
+		t.Errorf("honest %v, flood %v, unknown %v", u.spent("honest"), u.spent("flood"), u.spent("unknown"))
+	}
+	if u.forget("flood"); u.spent("flood") {
+		t.Error("one that has gone is remembered")
+	}
+}
+
+// TestFramesThatBringNothingAreReadSlowly sends more credit than anyone needs: what comes after it is answered all the same.
+func TestFramesThatBringNothingAreReadSlowly(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	r := insider(t, a, b)
+	s, fr := r.greeted(protocolSync)
+	one, err := encodeFrame(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Credit{Credit: &weftv1.Credit{Id: 1, Bytes: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(bytes.Repeat(one, controlBurst+500))
+	send(t, s, wantAll(7, board.TeamID{1}, board.GeneralID(id), board.Origin{Epoch: board.Epoch{N: 1}}))
+	for {
+		f, err := fr.readSync()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.GetAnswer() != nil {
+			break
+		}
+	}
+	if a.counters()["refused_total/frames_too_fast"] == 0 {
+		t.Error("they were read as fast as they came")
+	}
+}

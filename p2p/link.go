@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/time/rate"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -31,6 +32,7 @@ type link struct {
 	governance bool
 	s          network.Stream
 	signs      *signs                     // of the peer's life
+	slow       *rate.Limiter              // of frames without records; the reader's
 	wake       chan struct{}              // capacity one: the writer has something to look at
 	ended      chan struct{}              // closed when the reader has returned
 	parting    []*weftv1.GovernanceObject // of a farewell that comes in several frames; the reader's
@@ -128,7 +130,7 @@ func (m *Mesh) open(ctx context.Context, p peer.ID, n board.NodeID, governance b
 
 func (m *Mesh) newLink(s network.Stream, n board.NodeID, governance bool) *link {
 	return &link{
-		m: m, peer: s.Conn().RemotePeer(), node: n, governance: governance, s: s, signs: m.peers.signsOf(s.Conn().RemotePeer()),
+		m: m, peer: s.Conn().RemotePeer(), node: n, governance: governance, s: s, signs: m.peers.signsOf(s.Conn().RemotePeer()), slow: newPace(),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -312,6 +314,9 @@ func (k *link) read(r *frameReader) error {
 		k.signs.hear()
 		k.m.stats.frames.WithLabelValues("in", kindOf(f)).Inc()
 		k.m.stats.bytes.WithLabelValues("in").Add(float64(r.bytes))
+		if err := k.pace(f); err != nil {
+			return err
+		}
 		if err := k.take(f); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type topics struct {
 	m          *Mesh
 	ps         *pubsub.PubSub
 	held       heldView
+	useless    *uselessness
 	replicated *nudges // who watches how far this node's posts have spread
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -68,7 +69,7 @@ func (h *heldView) covers(b board.ID, o board.Origin, seq uint64) bool {
 }
 
 func newTopics(m *Mesh) (*topics, error) {
-	t := &topics{m: m, replicated: newNudges()}
+	t := &topics{m: m, replicated: newNudges(), useless: newUselessness()}
 	t.mu.byTeam = map[board.TeamID]*topic{}
 	t.mu.dropped = map[peer.ID]map[string]bool{}
 	t.ctx, t.cancel = context.WithCancel(m.ctx)
@@ -168,6 +169,7 @@ func (t *topics) forget(p peer.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.mu.dropped, p)
+	t.useless.forget(p)
 }
 
 // inspect refuses RPCs of strangers, and those that name too many messages.
@@ -181,6 +183,10 @@ func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
 		return errors.New("shares no team")
 	}
 	t.m.peers.signsOf(p).hear()
+	if len(rpc.GetPublish()) > 0 && t.useless.spent(p) {
+		t.m.stats.refused.WithLabelValues("gossip_flood").Inc()
+		return errors.New("too much that is of no use")
+	}
 	ids := 0
 	for _, h := range rpc.GetControl().GetIhave() {
 		ids += len(h.GetMessageIDs())

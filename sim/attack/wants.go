@@ -53,7 +53,8 @@ var wantAttacks = []Attack{
 			}
 			return wantFrame(w)
 		})},
-	{Name: "ask-vector-flood", What: "asks for the whole vector without end", As: Member, Row: "sync amplification", run: askFlood},
+	{Name: "ask-vector-flood", What: "asks for the whole vector without end", As: Member, Row: "sync amplification",
+		Expect: []string{refusal("frames_too_fast")}, run: askFlood},
 	{Name: "vector-bomb", What: "a vector of 5,000 leaves, and one with 65 of one node", As: Member, Row: "vector bomb", Expect: []string{offence("frame")},
 		run: func(ctx context.Context, l *liar, o *order) error {
 			for _, n := range []int{5000, -65} {
@@ -241,7 +242,7 @@ func askFlood(ctx context.Context, l *liar, o *order) error {
 	defer x.reset()
 	go x.drain()
 	before := l.count.sent.Load()
-	o.flood(ctx, 2000, func(int) error {
+	o.flood(ctx, 6000, func(int) error {
 		return x.message(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_AskVector{AskVector: l.team[:]}})
 	})
 	sent := l.count.sent.Load() - before
