@@ -122,3 +122,52 @@ func anchors(text string) map[string]bool {
 	}
 	return out
 }
+
+// Whoever writes another node has the protocol's description and its schema: the one speaks of everything in the other.
+func TestProtocolNamesEveryMessage(t *testing.T) {
+	page, err := os.ReadFile("docs/PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, w := range regexp.MustCompile(`\w+`).FindAllString(string(page), -1) {
+		named[w] = true
+	}
+	declared, field := regexp.MustCompile(`(?m)^(?:message|enum) (\w+)`), regexp.MustCompile(`(?m)^    \w+ (\w+) = \d+;`)
+	for _, path := range []string{"api/weft/v1/objects.proto", "api/weft/v1/peer.proto"} {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := append(declared.FindAllStringSubmatch(string(raw), -1), field.FindAllStringSubmatch(string(raw), -1)...) // and what a oneof has
+		if len(found) < 25 {
+			t.Errorf("%s has %d messages; was it cut?", path, len(found))
+		}
+		for _, m := range found {
+			if !named[m[1]] {
+				t.Errorf("docs/PROTOCOL.md does not speak of %s, which %s has", m[1], path)
+			}
+		}
+	}
+}
+
+// What void and pending things are told apart by is part of the protocol, too.
+func TestProtocolNamesEveryRule(t *testing.T) {
+	page, err := os.ReadFile("docs/PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile("team/reasons.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := regexp.MustCompile(`\{(?:Void|Pending), "([a-z-]+)"`).FindAllStringSubmatch(string(raw), -1)
+	if len(rules) < 40 {
+		t.Errorf("found %d rules", len(rules))
+	}
+	for _, m := range rules {
+		if !strings.Contains(string(page), "`"+m[1]+"`") {
+			t.Errorf("docs/PROTOCOL.md does not speak of the rule %s", m[1])
+		}
+	}
+}

@@ -20,7 +20,7 @@ import (
 const retainSlack = 32
 
 // maxFloorDevices is how many devices a floor names, those seen last.
-const maxFloorDevices = 256
+const maxFloorDevices = 128 // as many as an operation takes
 
 // Retain writes the floors that the team's policy asks for of this node's own logs, as of now. Whatever stands below them is
 // pruned behind the commits that follow, here and at every other node. Call it about once an hour, and after the policy

@@ -59,7 +59,6 @@ const (
 	afterBan
 	muted
 	reader
-	twoHeads
 
 	later
 	lateAck // counts, though its device was removed: most of the others agreed
@@ -117,7 +116,6 @@ var rules = [lastRule]struct {
 	afterBan:        {Void, "after-ban", "sent after its author was banned"},
 	muted:           {Void, "muted", "its author was muted"},
 	reader:          {Void, "reader", "its author could only read"},
-	twoHeads:        {Void, "role-unclear", "two changes of its author's role were made at once: an admin has to set it again"},
 
 	later:   {Unevaluated, "later", "of a kind that this version of weft does not know"},
 	lateAck: {Valid, "", ""},
