@@ -126,6 +126,17 @@ func TestPackagesImportOnlyLowerLevels(t *testing.T) {
 	}
 }
 
+// TestNobodyButTheLabLies keeps the hostile node out of the program.
+func TestNobodyButTheLabLies(t *testing.T) {
+	for _, f := range source(t) {
+		for _, p := range imports(f) {
+			if p == "weft/sim/attack" && !f.test && f.dir != "cmd/weftlab" {
+				t.Errorf("%s imports %s, which is for tests and cmd/weftlab only", f.path, p)
+			}
+		}
+	}
+}
+
 func TestPurePackagesHaveNoInputOrOutput(t *testing.T) {
 	for _, f := range source(t) {
 		if f.test || f.room != "board" && f.room != "team" {
