@@ -21,7 +21,8 @@ import (
 
 const (
 	maxAsks   = 32                  // teams that this node asks to be let into, ended ones too
-	firstAsk  = 30 * time.Second    // until it asks again
+	firstAsk  = 2 * time.Second     // until it asks again; doubled each time
+	afterNo   = 30 * time.Second    // the same after a no: whoever said it may think better of it
 	maxAsk    = time.Hour           // between two times, after a while
 	askFor    = 60 * 24 * time.Hour // then it gives up
 	askPrefix = "asking/"
@@ -62,6 +63,7 @@ type ask struct {
 	Error         string
 	Rejected      bool
 	Reason        string
+	poked         bool // a node of the team has come since the last try began: worth another one at once
 }
 
 func newAsks(m *Mesh) *asks {
@@ -116,7 +118,7 @@ func (a *asks) heard(n board.NodeID) {
 	for _, x := range a.mu.all {
 		if l := x.link(); again && !x.Next.IsZero() && l != nil &&
 			slices.ContainsFunc(l.Invites, func(i *weftv1.InviteKey) bool { return string(i.Admitter) == string(n[:]) }) {
-			x.Next = a.m.o.Now()
+			x.Next, x.poked = a.m.o.Now(), true
 		}
 	}
 	a.mu.Unlock()
@@ -140,7 +142,7 @@ func (a *asks) keep(t board.TeamID, name string, link *weftv1.InviteLink, note s
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if old := a.mu.all[t]; old != nil && !old.Next.IsZero() && (note == "" || note == old.Note) {
+	if old := a.mu.all[t]; old != nil && !old.Next.IsZero() && !old.Rejected && (note == "" || note == old.Note) {
 		old.Link = raw
 		a.write(t, old)
 		return old, nil
@@ -164,7 +166,7 @@ func (a *asks) dropEnded() bool {
 	var oldest board.TeamID
 	found := false
 	for _, t := range slices.SortedFunc(maps.Keys(a.mu.all), compareTeams) {
-		if x := a.mu.all[t]; x.Next.IsZero() && (!found || x.Since.Before(a.mu.all[oldest].Since)) {
+		if x := a.mu.all[t]; (x.Next.IsZero() || x.Rejected) && (!found || x.Since.Before(a.mu.all[oldest].Since)) {
 			oldest, found = t, true
 		}
 	}
@@ -212,12 +214,13 @@ func (a *asks) answered(t board.TeamID, err error) {
 		return
 	}
 	x.Last, x.Error = now, ""
+	if err == nil {
+		x.Rejected, x.Reason = false, ""
+	}
 	if err != nil {
 		x.Error = err.Error()
 	}
-	wait := min(firstAsk<<min(x.Tries, 10), maxAsk)
-	x.Next = now.Add(wait*3/4 + time.Duration(rand.Int64N(int64(wait/2))))
-	x.Tries++
+	x.again(now, firstAsk)
 	if now.Sub(x.Since) > askFor {
 		x.Next = time.Time{}
 		x.Error = "nobody has decided; not asking any more"
@@ -226,14 +229,30 @@ func (a *asks) answered(t board.TeamID, err error) {
 	a.nudge()
 }
 
-// refused ends an ask whose answer is no.
+// again says when to ask next: later and later.
+func (x *ask) again(now time.Time, least time.Duration) {
+	wait := max(least, min(firstAsk<<min(x.Tries, 11), maxAsk))
+	x.Next = now.Add(wait*3/4 + time.Duration(rand.Int64N(int64(wait/2))))
+	x.Tries++
+	if x.poked {
+		x.Next, x.poked = now, false
+	}
+}
+
+// refused notes that the answer is no. It goes on asking, seldom: a no can be taken back.
 func (a *asks) refused(t board.TeamID, reason string) {
 	a.m.who.settle(t)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if x := a.mu.all[t]; x != nil {
-		x.Last, x.Next, x.Error, x.Rejected, x.Reason = a.m.o.Now(), time.Time{}, "", true, reason
+		now := a.m.o.Now()
+		if x.Last, x.Error, x.Rejected, x.Reason = now, "", true, reason; now.Sub(x.Since) > askFor {
+			x.Next = time.Time{}
+		} else {
+			x.again(now, afterNo)
+		}
 		a.write(t, x)
+		a.nudge()
 	}
 }
 
@@ -344,10 +363,14 @@ func (m *Mesh) Asked() []AskedTeam {
 	defer m.asks.mu.Unlock()
 	var out []AskedTeam
 	for t, x := range m.asks.mu.all {
-		out = append(out, AskedTeam{
+		told := AskedTeam{
 			Team: t, Name: x.Name, Note: x.Note, Since: x.Since, LastTry: x.Last, NextTry: x.Next, LastError: x.Error,
 			Rejected: x.Rejected, Reason: x.Reason,
-		})
+		}
+		if x.Rejected { // answered, as far as people are concerned
+			told.NextTry = time.Time{}
+		}
+		out = append(out, told)
 	}
 	slices.SortFunc(out, func(a, b AskedTeam) int {
 		if c := a.Since.Compare(b.Since); c != 0 {
