@@ -166,6 +166,14 @@ func (w *world) identity() string {
 		word = "removes " + w.device(m.Keys[at])
 		m.Keys = slices.Delete(slices.Clone(m.Keys), at, at+1)
 		at--
+	case n < 79 && len(m.Keys) > 2 && a.made < 7:
+		a.made++
+		at = 1 + w.rnd.IntN(len(m.Keys)-1)
+		k := keyOf(a.name + "/" + string(rune('2'+a.made)))
+		a.keys[k.Public()] = k
+		word, m.Keys = "puts "+a.name+"/"+string(rune('2'+a.made))+" in the place of "+w.device(m.Keys[at]), slices.Clone(m.Keys)
+		m.Keys[at] = bytesOf(k)
+		at--
 	case n < 83 && len(m.Keys) > 2:
 		at = len(m.Keys) - 2
 		word, m.Keys = "orders anew", slices.Clone(m.Keys)
@@ -231,6 +239,9 @@ func (w *world) present(r *replica, a *actor, v *version, words ...string) strin
 				}
 			}
 		}
+	}
+	if k := pick(w, v.Keys); w.chance(6) && !gone[string(k)] { // a word about a device that is still there
+		p.Cuts = append(p.Cuts, &weftv1.DeviceCut{Device: k, Cut: w.cutting(r, func(r *replica) *weftv1.Cut { return r.cutDevice(k) })})
 	}
 	for _, o := range r.objects() {
 		if o.Op.GetPresent() != nil && bytes.Equal(o.Op.Author, a.id[:]) && w.chance(20) {

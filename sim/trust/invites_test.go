@@ -96,6 +96,8 @@ func (w *world) floor() string {
 				author, k = x.node[:], x.key
 			}
 		}
+	} else if w.chance(20) {
+		k = w.hand(pick(w, w.people)) // somebody else in the node's name
 	} else if w.chance(60) {
 		a := w.powerful(w.guess(r))
 		author, k = a.id[:], w.hand(a)

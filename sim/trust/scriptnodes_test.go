@@ -22,6 +22,11 @@ func (s *script) identity() {
 	for _, n := range s.list("remove") {
 		m.Keys = slices.DeleteFunc(m.Keys, func(b []byte) bool { return bytes.Equal(b, bytesOf(keyOf(n))) })
 	}
+	for _, n := range s.list("put") { // in the place of the first device
+		k := keyOf(n)
+		a.keys[k.Public()] = k
+		m.Keys = slices.Insert(m.Keys, 1, bytesOf(k))
+	}
 	for _, n := range s.list("add") {
 		k := keyOf(n)
 		a.keys[k.Public()] = k
@@ -36,7 +41,7 @@ func (s *script) identity() {
 	s.versions[s.name] = a.sign(m, keyOf(s.value("signed", a.name+"/1")), base)
 }
 
-// present WHO VERSION [with=KEY] [cut=NODE|none] [over=…] [declined]: shows a version, with a cut for each device that is gone since the first.
+// present WHO VERSION [with=KEY] [cut=NODE|none] [only=DEVICE] [about=DEVICE] [over=…] [declined]: shows a version, with a cut for each device that is gone since the first.
 func (s *script) present() {
 	a, v := s.person(s.word(0)), s.versions[s.word(1)]
 	if v == nil {
@@ -48,10 +53,13 @@ func (s *script) present() {
 			p.Acceptances = append(p.Acceptances, s.w.accept(a, n))
 		}
 	}
+	for _, n := range s.list("about") {
+		p.Cuts = append(p.Cuts, &weftv1.DeviceCut{Device: bytesOf(keyOf(n)), Cut: s.cut(s.at().name, func(r *replica) *weftv1.Cut { return r.cutDevice(bytesOf(keyOf(n))) })})
+	}
 	gone := map[string]bool{}
 	for at := v; at.prev != nil; at = at.prev {
 		for _, k := range at.prev.Keys {
-			if (&userCharter{UserCharter: v.UserCharter}).index(key(k)) < 0 && !gone[string(k)] {
+			if (&userCharter{UserCharter: v.UserCharter}).index(key(k)) < 0 && !gone[string(k)] && (s.values["only"] == "" || slices.Contains(s.list("only"), s.w.device(k))) {
 				gone[string(k)] = true
 				p.Cuts = append(p.Cuts, &weftv1.DeviceCut{Device: k, Cut: s.cut(s.at().name, func(r *replica) *weftv1.Cut { return r.cutDevice(k) })})
 			}
@@ -135,7 +143,11 @@ func (s *script) floor() {
 		return
 	}
 	by := s.node(s.value("by", s.at().name))
-	s.operate(by.node[:], by.key, m)
+	k := by.key
+	if s.values["with"] != "" {
+		k = keyOf(s.values["with"])
+	}
+	s.operate(by.node[:], k, m)
 }
 
 func (s *script) backup() { r := s.node(s.word(0)); r.snap = len(r.order) }
