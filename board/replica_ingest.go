@@ -63,6 +63,10 @@ func (r *Replica) stored(b *batch) {
 	}
 	l.pauses = 0
 	r.settleAll(b)
+	if b.stale { // it may stand above what was lost: the store says what is held
+		r.heat(l, r.now)
+		return
+	}
 	r.raise(l.board, l.node, Stretch{run.Epoch, run.First, run.LastSeq(), b.last, run.Prev})
 	if !l.board.holding.Counting(run.Origin, run.LastSeq()) {
 		r.count("beyond_seal", len(run.Items))

@@ -26,6 +26,7 @@ type replLog struct {
 	avoid       map[NodeID]*avoidance
 	unavailable map[NodeID]bool // peers that were asked in vain since they last spoke of this log
 	forks       []*forkSearch
+	oldest      bool        // its first record was lost: what is behind it may be here, so it is fetched in order
 	refused     []heardHead // what peers named or sent that contradicts what is held: forks
 	hot         bool        // in Replica.hot
 	tryAt       time.Time   // while hot
@@ -85,12 +86,39 @@ func (r *Replica) lost(e Lost) {
 	if b == nil {
 		return
 	}
+	l := r.log(b, e.Node)
+	switch old, held := b.holding.Get(Origin{e.Node, e.Stretch.Epoch}); {
+	case held && e.Stretch.Hi >= old.Hi && e.Stretch.Lo <= old.Lo:
+		r.raise(b, e.Node, e.Stretch) // some of what was lost is back
+		return
+	case !held && e.Stretch.Hi == 0 && l.oldest:
+		return
+	}
 	r.count("lost", 1)
 	b.holding.Set(e.Node, e.Stretch)
-	l := r.log(b, e.Node)
+	l.oldest = l.oldest || e.Stretch.Hi == 0
 	l.refused = nil
+	r.beginAnew(l)
 	r.changed(b, e.Node)
 	r.heat(l, r.now)
+}
+
+// beginAnew drops what is under way for a log of which less is held than was thought: it would not join what is held, and
+// nobody is to blame for that.
+func (r *Replica) beginAnew(l *replLog) {
+	if l.out != nil {
+		l.out.stale = true
+	}
+	for _, t := range l.transfers {
+		if t != nil {
+			t.useful++ // no judgement
+			r.cancel(t)
+		}
+	}
+	r.dropPieces(l, func(p *piece) bool { return p.transfer != nil })
+	clear(l.avoid)
+	clear(l.unavailable)
+	l.postponed = nil
 }
 
 // floored notes up to where a log is pruned.
@@ -230,6 +258,7 @@ type batch struct {
 	run    *Run     // what is new of them
 	last   Hash     // of run's last record
 	tail   bool
+	stale  bool // less is held by now than when it was handed over
 }
 
 // maxBatch is about how many bytes of pieces are gathered.

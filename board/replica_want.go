@@ -293,7 +293,7 @@ func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, b
 // newestFirst says whether a log of which nothing is held is to be fetched newest first: where it is long, or of
 // unknown length because it has earlier epochs, or where the peer has not all of it. Governance is read from its start.
 func (r *Replica) newestFirst(l *replLog, f Leaf) bool {
-	return !l.board.governance && (f.Seq > r.cfg.NewestFirst || f.Epoch.N > 1 || f.Base != Point{})
+	return !l.board.governance && !l.oldest && (f.Seq > r.cfg.NewestFirst || f.Epoch.N > 1 || f.Base != Point{})
 }
 
 // begun says whether a part of the epoch below b is held: then the rest is filled from that part on, oldest first,

@@ -286,6 +286,9 @@ func (l *loop) tellTeam(t board.TeamID, st *team.State) {
 				l.tell(board.Held{Team: t, Board: b, Node: n, Stretch: s})
 			}
 		}
+		for _, o := range l.m.o.Store.Headless(b) {
+			l.tell(board.Lost{Team: t, Board: b, Node: o.Node, Stretch: board.Stretch{Epoch: o.Epoch}})
+		}
 		l.tellOrphans(t, b)
 	}
 }

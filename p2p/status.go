@@ -37,11 +37,13 @@ type BoardSync struct {
 	board.BoardStatus
 	Peers     int       // connected nodes of the team
 	LastHeard time.Time // when a node of the team was last heard; zero: never since this start
+	Damaged   uint64    // records that can't be read here; they are among Behind
+	Suspected bool      // it is being looked at how much is damaged
 }
 
 // UpToDate says whether nothing is known to be missing and somebody is there who would know.
 func (b BoardSync) UpToDate() bool {
-	return b.Behind == 0 && !b.Arriving && b.Pending == 0 && b.Peers > 0
+	return b.Behind == 0 && !b.Arriving && b.Pending == 0 && b.Damaged == 0 && !b.Suspected && b.Peers > 0
 }
 
 // Addrs are the addresses that this node listens on, each with /p2p/ and its id.
@@ -99,9 +101,22 @@ func (m *Mesh) SyncStatus(t board.TeamID) []BoardSync {
 	peers, last := m.peers.ofTeam(t)
 	out := make([]BoardSync, len(all))
 	for i, s := range all {
-		out[i] = BoardSync{BoardStatus: s, Peers: peers, LastHeard: last}
+		out[i] = BoardSync{BoardStatus: s, Peers: peers, LastHeard: last, Suspected: m.o.Store.Suspects()}
+		out[i].countDamage(m.o.Store.DamagedIn(s.Board))
 	}
 	return out
+}
+
+// countDamage sets right how much is missing: what is held above damaged records is told to nobody until they are back.
+func (b *BoardSync) countDamage(damaged, above uint64) {
+	b.Damaged = damaged
+	if damaged == 0 {
+		return
+	}
+	if b.Behind == 0 { // nobody says that they have it
+		b.Unavailable = true
+	}
+	b.Behind = max(b.Behind-min(b.Behind, above), damaged)
 }
 
 // Replicated says how many nodes of the board's team are known to hold what stands at p, this one included, and how many

@@ -60,6 +60,19 @@ func (c *checker) problem(format string, a ...any) {
 	}
 }
 
+// damaged tells of damaged records of a log, in ranges.
+func (c *checker) damaged(name string, r rows) {
+	switch {
+	case r.from == 0:
+		return
+	case r.from == r.to:
+		c.problem("%s: record %d is damaged", name, r.from)
+	default:
+		c.problem("%s: records %d to %d are damaged", name, r.from, r.to)
+		c.Damaged += r.to - r.from
+	}
+}
+
 func (c *checker) tick() error {
 	if c.Records++; c.Records%10_000 == 0 {
 		if c.progress != nil {
@@ -76,6 +89,8 @@ func (c *checker) log(txn *badger.Txn, l *logState) error {
 	name := fmt.Sprintf("board %s, node %s, epoch %d", l.board.id.String()[:8], l.origin.Node.String()[:16], l.origin.Epoch.N)
 	prev := st.LoPrev
 	known := true // prev's hash
+	var run rows  // damaged, and not told of yet
+	defer func() { c.damaged(name, run) }()
 	for seq := st.Lo; seq <= st.Hi; {
 		var stop error
 		bad, err := eachRecord(txn, l.num, seq, st.Hi, func(at uint64, r stored) bool {
@@ -106,7 +121,11 @@ func (c *checker) log(txn *badger.Txn, l *logState) error {
 			}
 			return err
 		}
-		c.problem("%s: record %d is damaged", name, bad)
+		if run.to+1 != bad {
+			c.damaged(name, run)
+			run.from = bad
+		}
+		run.to = bad
 		c.s.damaged(l, bad)
 		seq, known = bad+1, false
 		prev = board.Link{Epoch: l.origin.Epoch, Seq: bad}

@@ -75,6 +75,22 @@ func (s *Store) DamagedIn(b board.ID) (damaged, above uint64) {
 	return damaged, above
 }
 
+// Headless are the logs of a board that are held from a record on that is damaged, so that nothing of them is in its Holding.
+func (s *Store) Headless(b board.ID) (out []board.Origin) {
+	bs, ok := s.memory().board(b)
+	if !ok {
+		return nil
+	}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for _, l := range bs.logs {
+		if len(l.damaged) > 0 && l.intact.Hi < l.st.Lo {
+			out = append(out, l.origin)
+		}
+	}
+	return out
+}
+
 // surveyLogs reads through the logs that are suspected, one at a time.
 func (s *Store) surveyLogs() {
 	for {

@@ -82,9 +82,9 @@ func (s *Store) valuesMissing() {
 		default:
 			continue
 		}
-		delete(s.pointers.ends, file) // said once
 		break
 	}
+	s.pointers.ends = nil // said once
 	s.pointers.mu.Unlock()
 	if what == "" {
 		return
