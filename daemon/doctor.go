@@ -118,7 +118,7 @@ func checkClock(now time.Time) *weftv1.DoctorCheck {
 // checkSkew compares the clock with those of peers: skew is how far theirs are ahead in the median, of n peers.
 func checkSkew(skew time.Duration, n int) *weftv1.DoctorCheck {
 	if n == 0 {
-		return check("clock against peers", levelOK, "no peer heard yet", "")
+		return check("clock against peers", levelOK, "no peer has told its time yet", "")
 	}
 	found := fmt.Sprintf("%s behind %d peers", skew.Round(time.Millisecond), n)
 	if skew < 0 {

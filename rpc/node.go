@@ -151,7 +151,9 @@ func (s *nodeService) Check(ctx context.Context, _ *connect.Request[weftv1.Check
 	ctx, cancel := untilStop(ctx)
 	defer cancel()
 	var sent error
+	told := 0 // problems; each is sent once
 	tell := func(p store.CheckProgress) {
+		p.Problems, told = p.Problems[told:], len(p.Problems)
 		if sent == nil {
 			if sent = stream.Send(wireCheck(p)); sent != nil {
 				cancel()

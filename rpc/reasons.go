@@ -82,7 +82,7 @@ var reasons = map[reason]meaning{
 	reasonClockAhead:     {connect.CodeFailedPrecondition, "sign again with a stamp not later than server_hlc, and set this machine's clock"},
 	reasonDamaged:        {connect.CodeDataLoss, "run weft check: it finds what is damaged and fetches it from other nodes"},
 	reasonDeadline:       {connect.CodeDeadlineExceeded, "ask again with more time, or look at weft sync for what is missing"},
-	reasonEmpty:          {connect.CodeInvalidArgument, "give the field that the message names"},
+	reasonEmpty:          {connect.CodeInvalidArgument, "give what the message says is missing"},
 	reasonExhausted:      {connect.CodeFailedPrecondition, "ask for a new invite: this one was used as often as it allows"},
 	reasonExpired:        {connect.CodeFailedPrecondition, "ask for a new invite: this one has expired"},
 	reasonForbidden:      {connect.CodePermissionDenied, "ask an owner or admin of the team (weft team members TEAM shows who)"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -112,6 +113,9 @@ func (a *app) postLines(ctx context.Context, c *client.Client, at place, f postF
 	lines := readLines(ctx, a.in, f.id)
 	var posted, duplicates uint64
 	for r, err := range c.PostAll(ctx, client.FeedOptions{Team: at.team, Board: at.board, Wait: f.wait, WaitNodes: f.waitNodes}, lines.items) {
+		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return fmt.Errorf("interrupted after %s; what was acknowledged stays", plural(posted, "entry", "entries"))
+		}
 		if err != nil {
 			return fmt.Errorf("after %s: %w", plural(posted, "entry", "entries"), err)
 		}

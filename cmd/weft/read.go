@@ -112,27 +112,34 @@ func (r *reader) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found := uint64(len(page.Entries))
+	found := inPage(page)
 	for found < r.flags.last && page.Before != "" && len(page.Entries) > 0 {
 		if page, err = r.page(ctx, page.Before, "", r.flags.last-found); err != nil {
 			return err
 		}
-		found += uint64(len(page.Entries))
+		found += inPage(page)
 	}
 	r.sayStart(page)
+	damaged := uint64(0)
 	for {
-		r.sayDamaged(page)
+		damaged += uint64(page.Damaged)
 		if err := r.show(page.Entries); err != nil {
 			return err
 		}
-		if found -= min(found, uint64(len(page.Entries))); found == 0 || len(page.Entries) == 0 || page.After == "" {
+		if found -= min(found, inPage(page)); found == 0 || len(page.Entries) == 0 || page.After == "" {
 			break
 		}
 		if page, err = r.page(ctx, "", page.After, found); err != nil {
 			return err
 		}
 	}
+	r.sayDamaged(damaged)
 	return r.markShown(ctx, page.Vector)
+}
+
+// inPage is how many entries a page is about. Those that it leaves out count: they may be back when it is read again.
+func inPage(page *weftv1.HistoryResponse) uint64 {
+	return uint64(len(page.Entries)) + uint64(page.Damaged)
 }
 
 // sayStart tells a person why a board begins where it does.
@@ -148,10 +155,10 @@ func (r *reader) sayStart(page *weftv1.HistoryResponse) {
 	}
 }
 
-// sayDamaged tells of entries that are left out of a page, in JSON too: what is printed isn't all.
-func (r *reader) sayDamaged(page *weftv1.HistoryResponse) {
-	if page.Damaged > 0 {
-		r.note("%d entries are left out: their records are damaged here and are being fetched from other nodes; weft check tells more", page.Damaged)
+// sayDamaged tells of entries that are left out, in JSON too: what is printed isn't all.
+func (r *reader) sayDamaged(n uint64) {
+	if n > 0 {
+		r.note("left out: %s that can't be read here and come again from other nodes (weft sync shows how far that is)", plural(n, "entry", "entries"))
 	}
 }
 
