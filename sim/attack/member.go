@@ -60,7 +60,7 @@ func (l *liar) node() board.NodeID { return board.NodeID(l.key.Public()) }
 // general is the team's first board.
 func (l *liar) general() board.ID { return board.GeneralID(l.team) }
 
-// knock says one thing in the lobby and reads the answer.
+// ask says one thing in the lobby and reads the answer.
 func (l *liar) ask(ctx context.Context, req *weftv1.LobbyRequest) (*weftv1.LobbyReply, error) {
 	x, err := l.open(ctx, lobbyProtocol)
 	if err != nil {

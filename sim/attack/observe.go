@@ -121,7 +121,6 @@ const (
 	replica  = "weft_p2p_replica_total"
 	knocks   = "weft_p2p_knocks_total"
 	pubsubs  = "weft_p2p_pubsub_total"
-	frames   = "weft_p2p_frames_total"
 )
 
 // labelled is a counter with its one label.
