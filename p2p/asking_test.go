@@ -221,8 +221,7 @@ func TestANewHomePresentsItself(t *testing.T) {
 	id := a.foundWith("crew", policy(weftv1.JoinMode_JOIN_MODE_LINK, weftv1.Visibility_VISIBILITY_HIDDEN))
 	a.letIn(id, b)
 	a.post(id, board.GeneralID(id), 5)
-	var b2 *testNode
-	b2 = newNode(t, "bob's other machine", func(n *testNode) { n.id = b.movedTo(b.key, n.key) })
+	b2 := newNode(t, "bob's other machine", func(n *testNode) { n.id = b.movedTo(b.key, n.key) })
 	res, err := b2.mesh.Join(testContext(t), a.askLink(id), "")
 	if err != nil || !res.AlreadyMember || !res.InStep {
 		t.Fatalf("%+v %v", res, err)
