@@ -33,13 +33,14 @@ type bench struct {
 
 // benches in the order in which `bench all` runs them: what needs a quiet machine first.
 func benches() []bench {
-	a, so, ch, ca, id, ho := &appendBench{}, &socketBench{}, &chatBench{}, &catchupBench{}, &idleBench{}, &hostileBench{}
+	a, so, ch, ca, id, ho, te := &appendBench{}, &socketBench{}, &chatBench{}, &catchupBench{}, &idleBench{}, &hostileBench{}, &teamBench{}
 	return []bench{
 		{"append", "posts per second into one store, beside a raw log with the same work", a.run, a.flags, func() { a.minute = true }},
 		{"socket", "posts per second through the socket API with the real client", so.run, so.flags, nil},
 		{"chat", "post on A until readable on B, three processes", ch.run, ch.flags, nil},
 		{"hostile", "the same beside a hostile peer with half a core", ho.run, ho.flags, nil},
 		{"catchup", "a fresh node pulls a board, every signature checked", ca.run, ca.flags, func() { ca.posting = true }},
+		{"team", "what rules without a server cost: evaluation, memory, judging entries, removals", te.run, te.flags, nil},
 		{"login", "heads, unread and last entries of 1,000 boards", (&loginBench{}).run, nil, nil},
 		{"page", "the 50 newest entries of a large board", (&pageBench{}).run, nil, nil},
 		{"unread", "unread of a member who is 100,000 behind", (&unreadBench{}).run, nil, nil},
