@@ -198,8 +198,8 @@ var bugs = []bug{
 	{
 		name: "admit one more than the invite allows",
 		file: "team/ticket.go",
-		old:  "len(t.users) >= int(t.item.invite.Quota)",
-		new:  "len(t.users) > int(t.item.invite.Quota)",
+		old:  "len(t.users) >= int(t.invite().Quota)",
+		new:  "len(t.users) > int(t.invite().Quota)",
 
 		tests: "TestTranscripts|TestStateIsAFunctionOfTheSet|TestPowerless", packages: []string{"./team"}, rapid: true,
 	},
@@ -214,8 +214,8 @@ var bugs = []bug{
 	{
 		name: "let people without power make boards and invites",
 		file: "team/judge.go",
-		old:  "\tif u.power == None {\n",
-		new:  "\tif false {\n",
+		old:  "\t\treturn finding{rule: noPower}\n",
+		new:  "\t\treturn e.judgePresent(it, u)\n",
 
 		tests: "TestPowerless|TestTranscripts", packages: []string{"./team"}, rapid: true,
 	},
