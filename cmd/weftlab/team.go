@@ -217,12 +217,21 @@ func (b *teamBench) memory(_ context.Context, l *lab) error {
 	return nil
 }
 
-func heapBytes() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return s.HeapAlloc
+// heapBytes in use, once what earlier parts left behind is gone.
+func heapBytes() int64 {
+	last := int64(-1)
+	for range 50 {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		now := int64(s.HeapAlloc)
+		if last >= 0 && max(now-last, last-now) < 16<<10 {
+			return now
+		}
+		last = now
+		time.Sleep(50 * time.Millisecond)
+	}
+	return last
 }
 
 // bigTeam has restarts of the owner's node between the admissions by it.
