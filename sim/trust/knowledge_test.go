@@ -149,9 +149,11 @@ func (r *replica) cutDevice(k []byte) *weftv1.Cut {
 	})
 }
 
-// cutNode is the cut of a node's own logs.
+// cutNode is the cut of a node: its own logs, and those with admissions that it signed.
 func (r *replica) cutNode(n []byte) *weftv1.Cut {
-	return r.cut(func(h *Held) bool { return bytes.Equal(h.Record.Node[:], n) })
+	return r.cut(func(h *Held) bool {
+		return bytes.Equal(h.Record.Node[:], n) || h.Object != nil && bytes.Equal(h.Object.Key[:], n)
+	})
 }
 
 // creds are the hashes that u might name as the right to write, oldest first; sensible: only what might allow it.
