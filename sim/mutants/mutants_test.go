@@ -69,7 +69,7 @@ func TestEachTeamBugIsCaught(t *testing.T) {
 	if !*runTeam {
 		return // make mutants-team
 	}
-	t.Setenv("WEFT_HISTORIES", "4000")
+	t.Setenv("WEFT_HISTORIES", "12000")
 	t.Setenv("WEFT_AS_FOUND", "1") // a failing history need not be made small
 	for i := range teamBugs {
 		teamBugs[i].tests, teamBugs[i].packages, teamBugs[i].rapid = ".", []string{"./sim/trust"}, false
