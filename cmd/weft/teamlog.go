@@ -174,8 +174,7 @@ func (a *app) why(ctx context.Context, c *client.Client, team, name, user string
 
 func (a *app) teamReissueCommand() *cobra.Command {
 	var show bool
-	var cmd *cobra.Command
-	cmd = a.changeCommand(change{
+	cmd := a.changeCommand(change{
 		use:   "reissue TEAM",
 		short: "Do again what you did under a charter that lost",
 		long: `When two changes of the charter are made at the same time, one of them wins everywhere. What was done under the other
