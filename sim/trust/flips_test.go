@@ -87,7 +87,7 @@ func covers(is *State, f team.Flip, h *Held, was Status) bool {
 		return false
 	}
 	for _, cut := range f.Above {
-		if !is.e.within(h, cut.Proto()) {
+		if is.e.held[h.Hash] == nil || !is.e.within(h, cut.Proto()) { // what hangs nowhere is under nothing
 			return true
 		}
 	}
