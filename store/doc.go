@@ -24,6 +24,7 @@
 //	f log4                 rows of a log whose records are to be judged again
 //	x log4                 rows of a log that are damaged and awaited from peers
 //	y log4                 rows of a log whose entries' rights are to be judged again
+//	l log4                 rows of a log whose entries were pending when they were judged again
 //	q team32               from where on all of a team is to be judged again (log, seq)
 //	z board16 hlc8 entry16 where a void entry stands: their display order
 //	c log4 kind1 id32      who signed something in the logs of its node and board: user, device, invite

@@ -54,6 +54,7 @@ type group struct {
 	voided         string                     // why the record written last does not count, or ""
 	signers        map[newSigner]struct{}     // found for the first time
 	reviews        map[*logState]*[]rows      // what is left to be reviewed of these logs
+	laters         map[*logState]*[]rows      // what is pending of these logs
 	sweeps         map[*teamState]struct{}    // whose sweep begins or goes on
 	faults         map[faultKey]*board.Fault  // found anew
 	recounts       map[faultKey]bool          // logs of which it is to be found out what counts
@@ -252,6 +253,9 @@ func (g *group) finish() error {
 		}
 	}
 	if err := g.writeReviews(); err != nil {
+		return err
+	}
+	if err := g.writeLaters(); err != nil {
 		return err
 	}
 	for _, d := range g.logs {

@@ -28,6 +28,7 @@ const (
 	tStore   = 's'
 	tSigner  = 'c'
 	tReview  = 'y'
+	tLater   = 'l'
 	tSweep   = 'q'
 	tVoid    = 'z'
 	tFork    = 'g'

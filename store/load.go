@@ -99,7 +99,7 @@ func (ld *loader) load() error {
 	}{
 		{tOrigin, ld.origin}, {tTeam, ld.team}, {tStretch, ld.stretch}, {tBits, ld.bits}, {tOwnBits, ld.ownBits},
 		{tDamaged, ld.damaged}, {tRejudge, ld.rejudge}, {tReview, ld.review}, {tSweep, ld.sweep}, {tWaiting, ld.waiting},
-		{tSigner, ld.signer}, {tFork, ld.fork},
+		{tLater, ld.later}, {tSigner, ld.signer}, {tFork, ld.fork},
 	}
 	for _, st := range steps {
 		if err := ld.each(st.table, st.f); err != nil {

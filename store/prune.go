@@ -123,7 +123,7 @@ func (g *group) pruneRows(d *logDelta) error {
 		return nil
 	}
 	d.gone = true
-	for _, table := range []byte{tRejudge, tReview, tDamaged} {
+	for _, table := range []byte{tRejudge, tReview, tLater, tDamaged} {
 		if err := g.remove(logKey(table, l.num)); err != nil {
 			return err
 		}
@@ -319,6 +319,7 @@ func (g *group) forgetPruned() {
 			g.m.mu.Unlock()
 			delete(g.m.rejudge, d.log)
 			delete(g.m.review, d.log)
+			delete(g.m.later, d.log)
 		}
 	}
 }

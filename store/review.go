@@ -166,8 +166,11 @@ func (g *group) reviewOne(l *logState, p pos, r *stored) (flipped bool, err erro
 		return same, err
 	}
 	v, err := g.verdict(b, &e.Header, recs)
-	if err != nil || v.Status == team.Pending {
+	if err != nil {
 		return false, err
+	}
+	if g.noteLater(p, l, v); v.Status == team.Pending {
+		return false, nil
 	}
 	void := voidText(v)
 	if void == "" && r.void != "" {

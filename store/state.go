@@ -26,6 +26,7 @@ type memory struct {
 	waitAll bool                   // more are waited for than the map holds: look on disk
 	rejudge map[*logState][]rows   // rows of logs to judge again (f)
 	review  map[*logState][]rows   // rows whose entries' rights are to be judged again (y)
+	later   map[*logState][]rows   // rows whose entries were pending when they were judged again (l)
 	pruning map[*logState]struct{} // logs with rows below their floor
 	sweeps  map[*teamState]pos     // teams of which everything is to be judged again, from here on (q)
 }
@@ -34,7 +35,7 @@ func newMemory() *memory {
 	return &memory{
 		teams: map[board.TeamID]*teamState{}, boards: map[board.ID]*boardState{}, logs: make([]*logState, 1),
 		devices: map[deviceKey]*device{}, waiting: map[[16]byte]struct{}{}, rejudge: map[*logState][]rows{},
-		review: map[*logState][]rows{}, sweeps: map[*teamState]pos{}, pruning: map[*logState]struct{}{},
+		review: map[*logState][]rows{}, later: map[*logState][]rows{}, sweeps: map[*teamState]pos{}, pruning: map[*logState]struct{}{},
 	}
 }
 

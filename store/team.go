@@ -223,6 +223,9 @@ func (g *group) advanceTeams() error {
 				return err
 			}
 		}
+		if err := g.reviewLater(ts, st); err != nil {
+			return err
+		}
 		g.changeTeam(ts.id)
 		known := map[board.ID]bool{}
 		for _, b := range ts.boards {

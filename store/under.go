@@ -253,7 +253,9 @@ func (g *group) judgeNew(d *logDelta, seq uint64, in *incoming) error {
 	switch {
 	case cut:
 		return g.decide(d, seq, in)
-	case v.Status != team.Pending:
+	case v.Status == team.Pending: // it was not when it came: it stays as it was judged then
+		g.noteLater(pos{d.log.num, seq}, d.log, v)
+	default:
 		in.void = voidText(v)
 	}
 	return nil
@@ -272,8 +274,12 @@ func (g *group) decide(d *logDelta, seq uint64, in *incoming) error {
 		return err
 	}
 	v, err := g.verdict(b, &e.Header, func() ([]pos, error) { return append(slices.Clip(others), p), nil })
-	if err != nil || v.Status == team.Pending { // it was not when it came: it stays as it was judged then
+	if err != nil {
 		return err
+	}
+	if v.Status == team.Pending { // likewise
+		g.noteLater(p, d.log, v)
+		return nil
 	}
 	if in.void = voidText(v); in.void == "" && len(others) > 0 {
 		if in.void, err = g.orderOf(b, e); err != nil {

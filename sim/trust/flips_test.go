@@ -9,18 +9,19 @@ import (
 )
 
 // disk plays a store: it takes an entry once its right is known, and judges it again only where a flip covers it, or
-// where its log has grown (positions of cuts are found in logs).
+// where its log has grown (positions of cuts are found in logs). What is pending then is judged again once the state changed.
 type disk struct {
 	w       *world
 	ev      *team.Evaluator
 	old     *team.State
 	seen    int // records that it was told of
 	verdict map[board.Hash]Status
+	later   map[board.Hash]bool // on disk, and pending when they were judged again
 	counts  map[board.Hash]bool // records
 }
 
 func newDisk(w *world, ev *team.Evaluator) *disk {
-	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Status{}, counts: map[board.Hash]bool{}}
+	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Status{}, later: map[board.Hash]bool{}, counts: map[board.Hash]bool{}}
 }
 
 // advance to what these records mean, of which the last ones are new; missed are entries that the store shows otherwise.
@@ -37,7 +38,7 @@ func (d *disk) advance(all []*Held, is *State) (missed []string) {
 	}
 	again := map[board.Hash]bool{}
 	for _, h := range all {
-		if _, on := d.verdict[h.Entry.ID]; !on || grown[log{h.Record.Board, h.Record.Node}] ||
+		if _, on := d.verdict[h.Entry.ID]; !on || d.later[h.Entry.ID] && got != d.old || grown[log{h.Record.Board, h.Record.Node}] ||
 			slices.ContainsFunc(flips, func(f team.Flip) bool { return covers(is, f, h, d.verdict[h.Entry.ID]) }) {
 			again[h.Entry.ID] = true
 		}
@@ -56,9 +57,13 @@ func (d *disk) advance(all []*Held, is *State) (missed []string) {
 		}
 		now, id := is.Entry(&h.Entry.Header, h.Entry.ID), h.Entry.ID
 		if now.Status == Pending {
+			if _, on := d.verdict[id]; on && again[id] {
+				d.later[id] = true
+			}
 			continue
 		}
 		if again[id] {
+			delete(d.later, id)
 			d.verdict[id] = now.Status
 		}
 		if was := d.verdict[id]; was != now.Status && !slices.ContainsFunc(missed, func(s string) bool { return s[:len(d.w.nameOf(id[:]))] == d.w.nameOf(id[:]) }) {
