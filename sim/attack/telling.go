@@ -20,6 +20,9 @@ var tellingAttacks = []Attack{
 		Expect: []string{`weft_p2p_frames_total{direction="in",kind="farewell"}`}, run: func(ctx context.Context, l *liar, _ *order) error {
 			var objects []*object
 			for _, p := range l.known.state.Members() {
+				if p.User == l.id.User {
+					continue // that would be leaving, which counts
+				}
 				objects = append(objects, &object{board.KindOperation, l.setOf(p.User, weftv1.Role_ROLE_REMOVED)})
 			}
 			return l.tell(ctx, governanceProtocol, l.farewell(objects))
