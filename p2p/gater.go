@@ -117,9 +117,16 @@ func (g *gater) InterceptSecured(dir network.Direction, p peer.ID, _ network.Con
 // InterceptUpgraded lets every connection through that came so far.
 func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
 
-// connected notes a connection of the lobby's class and sees to its end.
+// connected notes a connection of the lobby's class and sees to its end, and closes one to a peer that is no teammate any more.
 func (g *gater) connected(c network.Conn) {
-	if c.Stat().Direction == network.DirOutbound || g.known(c.RemotePeer()) {
+	if g.known(c.RemotePeer()) {
+		return
+	}
+	if c.Stat().Direction == network.DirOutbound {
+		// InterceptPeerDial lets only known peers be dialled: this one has lost its last team since then, perhaps after
+		// the loop disconnected it. Nobody else would close the connection.
+		g.m.stats.refused.WithLabelValues("lost_while_dialled").Inc()
+		go c.Close()
 		return
 	}
 	g.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/proto"
 
 	weftv1 "weft/api/weft/v1"
@@ -193,4 +194,25 @@ func TestWhoLeavesIsHeardFirst(t *testing.T) {
 	a.start()
 	eventually(t, "ada has heard", func() bool { r, ok := a.team(id).Removal(b.id.User); return ok && r.Left }, a, b)
 	eventually(t, "bob's node lets it be", func() bool { return !b.dials(a) }, a, b)
+}
+
+// A node may lose its team while it is being dialled. Whoever reaches it then lets go: else the connection would stay, since
+// it is outbound here and a former teammate's there.
+func TestWhoIsNoTeammateAnyMoreWhenReachedIsLeftAlone(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	ida, idb := a.mesh.host.ID(), b.mesh.host.ID()
+	a.mesh.gate.name(idb)
+	b.mesh.gate.name(ida)
+	if err := a.mesh.host.Connect(testContext(t), peer.AddrInfo{ID: idb, Addrs: b.mesh.host.Addrs()}); err != nil {
+		t.Fatal(err)
+	}
+	conns := a.mesh.host.Network().ConnsToPeer(idb)
+	if len(conns) != 1 || conns[0].Stat().Direction != network.DirOutbound {
+		t.Fatalf("connections: %v", conns)
+	}
+	a.mesh.gate.mu.Lock()
+	delete(a.mesh.gate.mu.named, idb)
+	a.mesh.gate.mu.Unlock()
+	a.mesh.gate.connected(conns[0]) // as libp2p would call it now
+	eventually(t, "ada lets go", func() bool { return conns[0].IsClosed() }, a, b)
 }

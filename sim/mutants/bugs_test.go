@@ -332,6 +332,14 @@ var bugs = []bug{
 		tests: "TestWhoIsRemovedIsTold", packages: []string{"./p2p"},
 	},
 	{
+		name: "keep whoever lost the last team while being dialled",
+		file: "p2p/gater.go",
+		old:  "\tif c.Stat().Direction == network.DirOutbound {\n",
+		new:  "\tif c.Stat().Direction == network.DirOutbound {\n\t\treturn\n",
+
+		tests: "TestWhoIsNoTeammateAnyMoreWhenReached", packages: []string{"./p2p"},
+	},
+	{
 		name: "go on seeking the nodes of a team that one is out of",
 		file: "p2p/roster.go",
 		old:  "\t\tif out {\n\t\t\tnow.out",
