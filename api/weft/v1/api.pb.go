@@ -521,6 +521,10 @@ type Peer struct {
 	RetryInMs     uint64                 `protobuf:"varint,9,opt,name=retry_in_ms,json=retryInMs,proto3" json:"retry_in_ms,omitempty"`
 	LastError     string                 `protobuf:"bytes,10,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Static        bool                   `protobuf:"varint,11,opt,name=static,proto3" json:"static,omitempty"`
+	Health        string                 `protobuf:"bytes,12,opt,name=health,proto3" json:"health,omitempty"` // alive, suspected, dead, left; empty: shares no team
+	HealthSinceMs uint64                 `protobuf:"varint,13,opt,name=health_since_ms,json=healthSinceMs,proto3" json:"health_since_ms,omitempty"`
+	SuspectedBy   []string               `protobuf:"bytes,14,rep,name=suspected_by,json=suspectedBy,proto3" json:"suspected_by,omitempty"` // node ids
+	Incarnation   uint64                 `protobuf:"varint,15,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -630,6 +634,34 @@ func (x *Peer) GetStatic() bool {
 		return x.Static
 	}
 	return false
+}
+
+func (x *Peer) GetHealth() string {
+	if x != nil {
+		return x.Health
+	}
+	return ""
+}
+
+func (x *Peer) GetHealthSinceMs() uint64 {
+	if x != nil {
+		return x.HealthSinceMs
+	}
+	return 0
+}
+
+func (x *Peer) GetSuspectedBy() []string {
+	if x != nil {
+		return x.SuspectedBy
+	}
+	return nil
+}
+
+func (x *Peer) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 type ListPeersResponse struct {
@@ -7330,6 +7362,1737 @@ func (*AckResponse) Descriptor() ([]byte, []int) {
 	return file_weft_v1_api_proto_rawDescGZIP(), []int{102}
 }
 
+// PersonPresence is how a person is shown.
+type PersonPresence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`                                      // online, away, busy, reconnecting, offline
+	LastActiveMs  uint64                 `protobuf:"varint,4,opt,name=last_active_ms,json=lastActiveMs,proto3" json:"last_active_ms,omitempty"` // Unix milliseconds; 0: not known
+	SinceMs       uint64                 `protobuf:"varint,5,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`                  // when this state began
+	Status        string                 `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
+	Devices       uint32                 `protobuf:"varint,7,opt,name=devices,proto3" json:"devices,omitempty"`
+	UntilMs       uint64                 `protobuf:"varint,8,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`               // when a state that the person set ends; 0: no end
+	ShownDevices  []*DevicePresence      `protobuf:"bytes,9,rep,name=shown_devices,json=shownDevices,proto3" json:"shown_devices,omitempty"` // those with a payload, or all if asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonPresence) Reset() {
+	*x = PersonPresence{}
+	mi := &file_weft_v1_api_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonPresence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonPresence) ProtoMessage() {}
+
+func (x *PersonPresence) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonPresence.ProtoReflect.Descriptor instead.
+func (*PersonPresence) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *PersonPresence) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *PersonPresence) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PersonPresence) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *PersonPresence) GetLastActiveMs() uint64 {
+	if x != nil {
+		return x.LastActiveMs
+	}
+	return 0
+}
+
+func (x *PersonPresence) GetSinceMs() uint64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *PersonPresence) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *PersonPresence) GetDevices() uint32 {
+	if x != nil {
+		return x.Devices
+	}
+	return 0
+}
+
+func (x *PersonPresence) GetUntilMs() uint64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *PersonPresence) GetShownDevices() []*DevicePresence {
+	if x != nil {
+		return x.ShownDevices
+	}
+	return nil
+}
+
+type DevicePresence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"` // the first 8 bytes of its key, 16 hexadecimal digits
+	NodeId        string                 `protobuf:"bytes,2,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Payload       []byte                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`
+	PayloadMs     uint64                 `protobuf:"varint,5,opt,name=payload_ms,json=payloadMs,proto3" json:"payload_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DevicePresence) Reset() {
+	*x = DevicePresence{}
+	mi := &file_weft_v1_api_proto_msgTypes[104]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DevicePresence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DevicePresence) ProtoMessage() {}
+
+func (x *DevicePresence) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[104]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DevicePresence.ProtoReflect.Descriptor instead.
+func (*DevicePresence) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{104}
+}
+
+func (x *DevicePresence) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *DevicePresence) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *DevicePresence) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *DevicePresence) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *DevicePresence) GetPayloadMs() uint64 {
+	if x != nil {
+		return x.PayloadMs
+	}
+	return 0
+}
+
+// PresenceCounts are of all people of a team.
+type PresenceCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Online        uint32                 `protobuf:"varint,1,opt,name=online,proto3" json:"online,omitempty"`
+	Away          uint32                 `protobuf:"varint,2,opt,name=away,proto3" json:"away,omitempty"`
+	Busy          uint32                 `protobuf:"varint,3,opt,name=busy,proto3" json:"busy,omitempty"`
+	Reconnecting  uint32                 `protobuf:"varint,4,opt,name=reconnecting,proto3" json:"reconnecting,omitempty"`
+	Offline       uint32                 `protobuf:"varint,5,opt,name=offline,proto3" json:"offline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceCounts) Reset() {
+	*x = PresenceCounts{}
+	mi := &file_weft_v1_api_proto_msgTypes[105]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceCounts) ProtoMessage() {}
+
+func (x *PresenceCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[105]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceCounts.ProtoReflect.Descriptor instead.
+func (*PresenceCounts) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{105}
+}
+
+func (x *PresenceCounts) GetOnline() uint32 {
+	if x != nil {
+		return x.Online
+	}
+	return 0
+}
+
+func (x *PresenceCounts) GetAway() uint32 {
+	if x != nil {
+		return x.Away
+	}
+	return 0
+}
+
+func (x *PresenceCounts) GetBusy() uint32 {
+	if x != nil {
+		return x.Busy
+	}
+	return 0
+}
+
+func (x *PresenceCounts) GetReconnecting() uint32 {
+	if x != nil {
+		return x.Reconnecting
+	}
+	return 0
+}
+
+func (x *PresenceCounts) GetOffline() uint32 {
+	if x != nil {
+		return x.Offline
+	}
+	return 0
+}
+
+type TeamPresence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	People        []*PersonPresence      `protobuf:"bytes,3,rep,name=people,proto3" json:"people,omitempty"` // sorted by name, then id
+	Counts        *PresenceCounts        `protobuf:"bytes,4,opt,name=counts,proto3" json:"counts,omitempty"`
+	CountsOnly    bool                   `protobuf:"varint,5,opt,name=counts_only,json=countsOnly,proto3" json:"counts_only,omitempty"` // a team of more than 256 people, and nobody was named
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamPresence) Reset() {
+	*x = TeamPresence{}
+	mi := &file_weft_v1_api_proto_msgTypes[106]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamPresence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamPresence) ProtoMessage() {}
+
+func (x *TeamPresence) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[106]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamPresence.ProtoReflect.Descriptor instead.
+func (*TeamPresence) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{106}
+}
+
+func (x *TeamPresence) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *TeamPresence) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *TeamPresence) GetPeople() []*PersonPresence {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+func (x *TeamPresence) GetCounts() *PresenceCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *TeamPresence) GetCountsOnly() bool {
+	if x != nil {
+		return x.CountsOnly
+	}
+	return false
+}
+
+type PresenceSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`            // empty: all
+	People        []string               `protobuf:"bytes,2,rep,name=people,proto3" json:"people,omitempty"`        // users to look at; empty: everybody where the team has at most 256 people, else counts only
+	Everybody     bool                   `protobuf:"varint,3,opt,name=everybody,proto3" json:"everybody,omitempty"` // people in large teams too, in pages
+	After         string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`          // user id: the next page
+	Devices       bool                   `protobuf:"varint,5,opt,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSnapshotRequest) Reset() {
+	*x = PresenceSnapshotRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSnapshotRequest) ProtoMessage() {}
+
+func (x *PresenceSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*PresenceSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *PresenceSnapshotRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *PresenceSnapshotRequest) GetPeople() []string {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+func (x *PresenceSnapshotRequest) GetEverybody() bool {
+	if x != nil {
+		return x.Everybody
+	}
+	return false
+}
+
+func (x *PresenceSnapshotRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *PresenceSnapshotRequest) GetDevices() bool {
+	if x != nil {
+		return x.Devices
+	}
+	return false
+}
+
+type PresenceSnapshotResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Teams         []*TeamPresence        `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"` // for after; empty: that was all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSnapshotResponse) Reset() {
+	*x = PresenceSnapshotResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSnapshotResponse) ProtoMessage() {}
+
+func (x *PresenceSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*PresenceSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *PresenceSnapshotResponse) GetTeams() []*TeamPresence {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *PresenceSnapshotResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type PresenceWatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Teams         []string               `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"`   // empty: all
+	People        []string               `protobuf:"bytes,2,rep,name=people,proto3" json:"people,omitempty"` // as in PresenceSnapshotRequest
+	Devices       bool                   `protobuf:"varint,3,opt,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceWatchRequest) Reset() {
+	*x = PresenceWatchRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceWatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceWatchRequest) ProtoMessage() {}
+
+func (x *PresenceWatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceWatchRequest.ProtoReflect.Descriptor instead.
+func (*PresenceWatchRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{109}
+}
+
+func (x *PresenceWatchRequest) GetTeams() []string {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *PresenceWatchRequest) GetPeople() []string {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+func (x *PresenceWatchRequest) GetDevices() bool {
+	if x != nil {
+		return x.Devices
+	}
+	return false
+}
+
+type PresenceChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Person        *PersonPresence        `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	Was           string                 `protobuf:"bytes,3,opt,name=was,proto3" json:"was,omitempty"`     // the state before
+	Cause         string                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"` // session, set, node_left, node_dead, node_back, team, expired
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceChange) Reset() {
+	*x = PresenceChange{}
+	mi := &file_weft_v1_api_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceChange) ProtoMessage() {}
+
+func (x *PresenceChange) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceChange.ProtoReflect.Descriptor instead.
+func (*PresenceChange) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *PresenceChange) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *PresenceChange) GetPerson() *PersonPresence {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *PresenceChange) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *PresenceChange) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+type PresenceWatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Snapshot      []*TeamPresence        `protobuf:"bytes,1,rep,name=snapshot,proto3" json:"snapshot,omitempty"` // first message, and again for a team that is gained or after a reader fell behind
+	Changes       []*PresenceChange      `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	Counts        []*TeamPresence        `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty"`                        // of teams whose counts changed, at most once a second each
+	Skipped       uint64                 `protobuf:"varint,4,opt,name=skipped,proto3" json:"skipped,omitempty"`                     // changes overtaken by later ones before this reader took them
+	TeamsGone     []string               `protobuf:"bytes,5,rep,name=teams_gone,json=teamsGone,proto3" json:"teams_gone,omitempty"` // ids
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceWatchResponse) Reset() {
+	*x = PresenceWatchResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceWatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceWatchResponse) ProtoMessage() {}
+
+func (x *PresenceWatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceWatchResponse.ProtoReflect.Descriptor instead.
+func (*PresenceWatchResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *PresenceWatchResponse) GetSnapshot() []*TeamPresence {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+func (x *PresenceWatchResponse) GetChanges() []*PresenceChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *PresenceWatchResponse) GetCounts() []*TeamPresence {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *PresenceWatchResponse) GetSkipped() uint64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
+}
+
+func (x *PresenceWatchResponse) GetTeamsGone() []string {
+	if x != nil {
+		return x.TeamsGone
+	}
+	return nil
+}
+
+type SetPresenceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"` // online (as the devices are), away, busy, invisible
+	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	ForMs         uint64                 `protobuf:"varint,3,opt,name=for_ms,json=forMs,proto3" json:"for_ms,omitempty"` // 0: until changed
+	Team          string                 `protobuf:"bytes,4,opt,name=team,proto3" json:"team,omitempty"`                 // empty: in all teams; else in this one, before what is set for all
+	Clear         bool                   `protobuf:"varint,5,opt,name=clear,proto3" json:"clear,omitempty"`              // take back what was set for the team, or for all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPresenceRequest) Reset() {
+	*x = SetPresenceRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[112]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPresenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPresenceRequest) ProtoMessage() {}
+
+func (x *SetPresenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[112]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPresenceRequest.ProtoReflect.Descriptor instead.
+func (*SetPresenceRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{112}
+}
+
+func (x *SetPresenceRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *SetPresenceRequest) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SetPresenceRequest) GetForMs() uint64 {
+	if x != nil {
+		return x.ForMs
+	}
+	return 0
+}
+
+func (x *SetPresenceRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *SetPresenceRequest) GetClear() bool {
+	if x != nil {
+		return x.Clear
+	}
+	return false
+}
+
+type SetPresenceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"` // now shown
+	UntilMs       uint64                 `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPresenceResponse) Reset() {
+	*x = SetPresenceResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[113]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPresenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPresenceResponse) ProtoMessage() {}
+
+func (x *SetPresenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[113]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPresenceResponse.ProtoReflect.Descriptor instead.
+func (*SetPresenceResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{113}
+}
+
+func (x *SetPresenceResponse) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *SetPresenceResponse) GetUntilMs() uint64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+type AttachRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Client        string                 `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"` // program and version
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachRequest) Reset() {
+	*x = AttachRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[114]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachRequest) ProtoMessage() {}
+
+func (x *AttachRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[114]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachRequest.ProtoReflect.Descriptor instead.
+func (*AttachRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{114}
+}
+
+func (x *AttachRequest) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+type AttachResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`              // for Report and Detach; first message
+	BeatMs        uint64                 `protobuf:"varint,2,opt,name=beat_ms,json=beatMs,proto3" json:"beat_ms,omitempty"` // a message comes at least this often
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachResponse) Reset() {
+	*x = AttachResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[115]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachResponse) ProtoMessage() {}
+
+func (x *AttachResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[115]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachResponse.ProtoReflect.Descriptor instead.
+func (*AttachResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{115}
+}
+
+func (x *AttachResponse) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *AttachResponse) GetBeatMs() uint64 {
+	if x != nil {
+		return x.BeatMs
+	}
+	return 0
+}
+
+type ReportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`                          // empty: the daemon's own
+	Idle          bool                   `protobuf:"varint,2,opt,name=idle,proto3" json:"idle,omitempty"`                               // nobody uses the device
+	IdleMs        uint64                 `protobuf:"varint,3,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"`             // and for how long already
+	Payload       []byte                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`                          // at most 1 KiB
+	SetPayload    bool                   `protobuf:"varint,5,opt,name=set_payload,json=setPayload,proto3" json:"set_payload,omitempty"` // payload replaces the one before; an empty one erases it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[116]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[116]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{116}
+}
+
+func (x *ReportRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetIdle() bool {
+	if x != nil {
+		return x.Idle
+	}
+	return false
+}
+
+func (x *ReportRequest) GetIdleMs() uint64 {
+	if x != nil {
+		return x.IdleMs
+	}
+	return 0
+}
+
+func (x *ReportRequest) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetSetPayload() bool {
+	if x != nil {
+		return x.SetPayload
+	}
+	return false
+}
+
+type ReportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse) Reset() {
+	*x = ReportResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[117]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse) ProtoMessage() {}
+
+func (x *ReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[117]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
+func (*ReportResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{117}
+}
+
+type DetachRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetachRequest) Reset() {
+	*x = DetachRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[118]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetachRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetachRequest) ProtoMessage() {}
+
+func (x *DetachRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[118]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetachRequest.ProtoReflect.Descriptor instead.
+func (*DetachRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{118}
+}
+
+func (x *DetachRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+type DetachResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetachResponse) Reset() {
+	*x = DetachResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[119]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetachResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetachResponse) ProtoMessage() {}
+
+func (x *DetachResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[119]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetachResponse.ProtoReflect.Descriptor instead.
+func (*DetachResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{119}
+}
+
+type PresenceWhyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"` // empty: all teams that are shared
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceWhyRequest) Reset() {
+	*x = PresenceWhyRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[120]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceWhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceWhyRequest) ProtoMessage() {}
+
+func (x *PresenceWhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[120]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceWhyRequest.ProtoReflect.Descriptor instead.
+func (*PresenceWhyRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{120}
+}
+
+func (x *PresenceWhyRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *PresenceWhyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+// PresenceReason is one home's word about a person.
+type PresenceReason struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	NodeId        string                 `protobuf:"bytes,3,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Self          bool                   `protobuf:"varint,4,opt,name=self,proto3" json:"self,omitempty"`
+	Health        string                 `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"` // of the node: alive, suspected, dead, left, unheard
+	HealthSinceMs uint64                 `protobuf:"varint,6,opt,name=health_since_ms,json=healthSinceMs,proto3" json:"health_since_ms,omitempty"`
+	SuspectedBy   []string               `protobuf:"bytes,7,rep,name=suspected_by,json=suspectedBy,proto3" json:"suspected_by,omitempty"`
+	LeaseUntilMs  uint64                 `protobuf:"varint,8,opt,name=lease_until_ms,json=leaseUntilMs,proto3" json:"lease_until_ms,omitempty"`
+	Says          string                 `protobuf:"bytes,9,opt,name=says,proto3" json:"says,omitempty"`    // online, away, busy, reconnecting, offline
+	Words         string                 `protobuf:"bytes,10,opt,name=words,proto3" json:"words,omitempty"` // a sentence
+	Devices       []*DevicePresence      `protobuf:"bytes,11,rep,name=devices,proto3" json:"devices,omitempty"`
+	Number        uint64                 `protobuf:"varint,12,opt,name=number,proto3" json:"number,omitempty"` // of the node's last beat about this team
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceReason) Reset() {
+	*x = PresenceReason{}
+	mi := &file_weft_v1_api_proto_msgTypes[121]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceReason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceReason) ProtoMessage() {}
+
+func (x *PresenceReason) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[121]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceReason.ProtoReflect.Descriptor instead.
+func (*PresenceReason) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{121}
+}
+
+func (x *PresenceReason) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *PresenceReason) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *PresenceReason) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *PresenceReason) GetSelf() bool {
+	if x != nil {
+		return x.Self
+	}
+	return false
+}
+
+func (x *PresenceReason) GetHealth() string {
+	if x != nil {
+		return x.Health
+	}
+	return ""
+}
+
+func (x *PresenceReason) GetHealthSinceMs() uint64 {
+	if x != nil {
+		return x.HealthSinceMs
+	}
+	return 0
+}
+
+func (x *PresenceReason) GetSuspectedBy() []string {
+	if x != nil {
+		return x.SuspectedBy
+	}
+	return nil
+}
+
+func (x *PresenceReason) GetLeaseUntilMs() uint64 {
+	if x != nil {
+		return x.LeaseUntilMs
+	}
+	return 0
+}
+
+func (x *PresenceReason) GetSays() string {
+	if x != nil {
+		return x.Says
+	}
+	return ""
+}
+
+func (x *PresenceReason) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *PresenceReason) GetDevices() []*DevicePresence {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *PresenceReason) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type PresenceWhyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shown         *PersonPresence        `protobuf:"bytes,1,opt,name=shown,proto3" json:"shown,omitempty"`
+	Reasons       []*PresenceReason      `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceWhyResponse) Reset() {
+	*x = PresenceWhyResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[122]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceWhyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceWhyResponse) ProtoMessage() {}
+
+func (x *PresenceWhyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[122]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceWhyResponse.ProtoReflect.Descriptor instead.
+func (*PresenceWhyResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{122}
+}
+
+func (x *PresenceWhyResponse) GetShown() *PersonPresence {
+	if x != nil {
+		return x.Shown
+	}
+	return nil
+}
+
+func (x *PresenceWhyResponse) GetReasons() []*PresenceReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+type LiveSend struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`                 // typing, call, cursor, ...; "" is text
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`                 // at most 16 KiB
+	TtlMs         uint32                 `protobuf:"varint,3,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 0: 5 s, which is the most
+	Target        string                 `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`             // user; empty: everybody in the team who is there
+	Board         string                 `protobuf:"bytes,5,opt,name=board,proto3" json:"board,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveSend) Reset() {
+	*x = LiveSend{}
+	mi := &file_weft_v1_api_proto_msgTypes[123]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveSend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveSend) ProtoMessage() {}
+
+func (x *LiveSend) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[123]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveSend.ProtoReflect.Descriptor instead.
+func (*LiveSend) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{123}
+}
+
+func (x *LiveSend) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LiveSend) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *LiveSend) GetTtlMs() uint32 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *LiveSend) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *LiveSend) GetBoard() string {
+	if x != nil {
+		return x.Board
+	}
+	return ""
+}
+
+type LiveSendRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Messages      []*LiveSend            `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"` // at most 256
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveSendRequest) Reset() {
+	*x = LiveSendRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[124]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveSendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveSendRequest) ProtoMessage() {}
+
+func (x *LiveSendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[124]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveSendRequest.ProtoReflect.Descriptor instead.
+func (*LiveSendRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{124}
+}
+
+func (x *LiveSendRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *LiveSendRequest) GetMessages() []*LiveSend {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type LiveSendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         uint32                 `protobuf:"varint,1,opt,name=nodes,proto3" json:"nodes,omitempty"`   // to which they were given now, this one not counted
+	People        uint32                 `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"` // who were there; of messages with a target: the targets that were
+	Ids           []string               `protobuf:"bytes,3,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveSendResponse) Reset() {
+	*x = LiveSendResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[125]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveSendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveSendResponse) ProtoMessage() {}
+
+func (x *LiveSendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[125]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveSendResponse.ProtoReflect.Descriptor instead.
+func (*LiveSendResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{125}
+}
+
+func (x *LiveSendResponse) GetNodes() uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+func (x *LiveSendResponse) GetPeople() uint32 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *LiveSendResponse) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+type LiveSubscribeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Teams         []string               `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"` // empty: all
+	Kinds         []string               `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveSubscribeRequest) Reset() {
+	*x = LiveSubscribeRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[126]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveSubscribeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveSubscribeRequest) ProtoMessage() {}
+
+func (x *LiveSubscribeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[126]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveSubscribeRequest.ProtoReflect.Descriptor instead.
+func (*LiveSubscribeRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{126}
+}
+
+func (x *LiveSubscribeRequest) GetTeams() []string {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *LiveSubscribeRequest) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+type LiveEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	TeamId        string                 `protobuf:"bytes,2,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Device        string                 `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"` // as in DevicePresence
+	Kind          string                 `protobuf:"bytes,6,opt,name=kind,proto3" json:"kind,omitempty"`
+	Body          []byte                 `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
+	SentMs        uint64                 `protobuf:"varint,8,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
+	BoardId       string                 `protobuf:"bytes,9,opt,name=board_id,json=boardId,proto3" json:"board_id,omitempty"`
+	Direct        bool                   `protobuf:"varint,10,opt,name=direct,proto3" json:"direct,omitempty"` // it was sent to this user alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveEvent) Reset() {
+	*x = LiveEvent{}
+	mi := &file_weft_v1_api_proto_msgTypes[127]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveEvent) ProtoMessage() {}
+
+func (x *LiveEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[127]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveEvent.ProtoReflect.Descriptor instead.
+func (*LiveEvent) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{127}
+}
+
+func (x *LiveEvent) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *LiveEvent) GetSentMs() uint64 {
+	if x != nil {
+		return x.SentMs
+	}
+	return 0
+}
+
+func (x *LiveEvent) GetBoardId() string {
+	if x != nil {
+		return x.BoardId
+	}
+	return ""
+}
+
+func (x *LiveEvent) GetDirect() bool {
+	if x != nil {
+		return x.Direct
+	}
+	return false
+}
+
+type LiveSubscribeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*LiveEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"` // messages that this reader was too slow for since the last response
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveSubscribeResponse) Reset() {
+	*x = LiveSubscribeResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[128]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveSubscribeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveSubscribeResponse) ProtoMessage() {}
+
+func (x *LiveSubscribeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[128]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveSubscribeResponse.ProtoReflect.Descriptor instead.
+func (*LiveSubscribeResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{128}
+}
+
+func (x *LiveSubscribeResponse) GetEvents() []*LiveEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *LiveSubscribeResponse) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
 var File_weft_v1_api_proto protoreflect.FileDescriptor
 
 const file_weft_v1_api_proto_rawDesc = "" +
@@ -7372,7 +9135,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05words\x18\x04 \x01(\tR\x05words\x12\x16\n" +
 	"\x06advice\x18\x05 \x01(\tR\x06advice\"\x12\n" +
-	"\x10ListPeersRequest\"\xb5\x02\n" +
+	"\x10ListPeersRequest\"\xba\x03\n" +
 	"\x04Peer\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x1c\n" +
@@ -7387,7 +9150,11 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"last_error\x18\n" +
 	" \x01(\tR\tlastError\x12\x16\n" +
-	"\x06static\x18\v \x01(\bR\x06static\"8\n" +
+	"\x06static\x18\v \x01(\bR\x06static\x12\x16\n" +
+	"\x06health\x18\f \x01(\tR\x06health\x12&\n" +
+	"\x0fhealth_since_ms\x18\r \x01(\x04R\rhealthSinceMs\x12!\n" +
+	"\fsuspected_by\x18\x0e \x03(\tR\vsuspectedBy\x12 \n" +
+	"\vincarnation\x18\x0f \x01(\x04R\vincarnation\"8\n" +
 	"\x11ListPeersResponse\x12#\n" +
 	"\x05peers\x18\x01 \x03(\v2\r.weft.v1.PeerR\x05peers\"*\n" +
 	"\x0eAddPeerRequest\x12\x18\n" +
@@ -7943,7 +9710,138 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"AckRequest\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"\r\n" +
-	"\vAckResponse*U\n" +
+	"\vAckResponse\"\x9f\x02\n" +
+	"\x0ePersonPresence\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12$\n" +
+	"\x0elast_active_ms\x18\x04 \x01(\x04R\flastActiveMs\x12\x19\n" +
+	"\bsince_ms\x18\x05 \x01(\x04R\asinceMs\x12\x16\n" +
+	"\x06status\x18\x06 \x01(\tR\x06status\x12\x18\n" +
+	"\adevices\x18\a \x01(\rR\adevices\x12\x19\n" +
+	"\buntil_ms\x18\b \x01(\x04R\auntilMs\x12<\n" +
+	"\rshown_devices\x18\t \x03(\v2\x17.weft.v1.DevicePresenceR\fshownDevices\"\x90\x01\n" +
+	"\x0eDevicePresence\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x17\n" +
+	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x18\n" +
+	"\apayload\x18\x04 \x01(\fR\apayload\x12\x1d\n" +
+	"\n" +
+	"payload_ms\x18\x05 \x01(\x04R\tpayloadMs\"\x8e\x01\n" +
+	"\x0ePresenceCounts\x12\x16\n" +
+	"\x06online\x18\x01 \x01(\rR\x06online\x12\x12\n" +
+	"\x04away\x18\x02 \x01(\rR\x04away\x12\x12\n" +
+	"\x04busy\x18\x03 \x01(\rR\x04busy\x12\"\n" +
+	"\freconnecting\x18\x04 \x01(\rR\freconnecting\x12\x18\n" +
+	"\aoffline\x18\x05 \x01(\rR\aoffline\"\xbe\x01\n" +
+	"\fTeamPresence\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12/\n" +
+	"\x06people\x18\x03 \x03(\v2\x17.weft.v1.PersonPresenceR\x06people\x12/\n" +
+	"\x06counts\x18\x04 \x01(\v2\x17.weft.v1.PresenceCountsR\x06counts\x12\x1f\n" +
+	"\vcounts_only\x18\x05 \x01(\bR\n" +
+	"countsOnly\"\x93\x01\n" +
+	"\x17PresenceSnapshotRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x16\n" +
+	"\x06people\x18\x02 \x03(\tR\x06people\x12\x1c\n" +
+	"\teverybody\x18\x03 \x01(\bR\teverybody\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\x12\x18\n" +
+	"\adevices\x18\x05 \x01(\bR\adevices\"[\n" +
+	"\x18PresenceSnapshotResponse\x12+\n" +
+	"\x05teams\x18\x01 \x03(\v2\x15.weft.v1.TeamPresenceR\x05teams\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"^\n" +
+	"\x14PresenceWatchRequest\x12\x14\n" +
+	"\x05teams\x18\x01 \x03(\tR\x05teams\x12\x16\n" +
+	"\x06people\x18\x02 \x03(\tR\x06people\x12\x18\n" +
+	"\adevices\x18\x03 \x01(\bR\adevices\"\x82\x01\n" +
+	"\x0ePresenceChange\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12/\n" +
+	"\x06person\x18\x02 \x01(\v2\x17.weft.v1.PersonPresenceR\x06person\x12\x10\n" +
+	"\x03was\x18\x03 \x01(\tR\x03was\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\"\xe5\x01\n" +
+	"\x15PresenceWatchResponse\x121\n" +
+	"\bsnapshot\x18\x01 \x03(\v2\x15.weft.v1.TeamPresenceR\bsnapshot\x121\n" +
+	"\achanges\x18\x02 \x03(\v2\x17.weft.v1.PresenceChangeR\achanges\x12-\n" +
+	"\x06counts\x18\x03 \x03(\v2\x15.weft.v1.TeamPresenceR\x06counts\x12\x18\n" +
+	"\askipped\x18\x04 \x01(\x04R\askipped\x12\x1d\n" +
+	"\n" +
+	"teams_gone\x18\x05 \x03(\tR\tteamsGone\"\x83\x01\n" +
+	"\x12SetPresenceRequest\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x15\n" +
+	"\x06for_ms\x18\x03 \x01(\x04R\x05forMs\x12\x12\n" +
+	"\x04team\x18\x04 \x01(\tR\x04team\x12\x14\n" +
+	"\x05clear\x18\x05 \x01(\bR\x05clear\"F\n" +
+	"\x13SetPresenceResponse\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x19\n" +
+	"\buntil_ms\x18\x02 \x01(\x04R\auntilMs\"'\n" +
+	"\rAttachRequest\x12\x16\n" +
+	"\x06client\x18\x01 \x01(\tR\x06client\"C\n" +
+	"\x0eAttachResponse\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x17\n" +
+	"\abeat_ms\x18\x02 \x01(\x04R\x06beatMs\"\x91\x01\n" +
+	"\rReportRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
+	"\x04idle\x18\x02 \x01(\bR\x04idle\x12\x17\n" +
+	"\aidle_ms\x18\x03 \x01(\x04R\x06idleMs\x12\x18\n" +
+	"\apayload\x18\x04 \x01(\fR\apayload\x12\x1f\n" +
+	"\vset_payload\x18\x05 \x01(\bR\n" +
+	"setPayload\"\x10\n" +
+	"\x0eReportResponse\")\n" +
+	"\rDetachRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\"\x10\n" +
+	"\x0eDetachResponse\"<\n" +
+	"\x12PresenceWhyRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\"\xe8\x02\n" +
+	"\x0ePresenceReason\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x17\n" +
+	"\anode_id\x18\x03 \x01(\tR\x06nodeId\x12\x12\n" +
+	"\x04self\x18\x04 \x01(\bR\x04self\x12\x16\n" +
+	"\x06health\x18\x05 \x01(\tR\x06health\x12&\n" +
+	"\x0fhealth_since_ms\x18\x06 \x01(\x04R\rhealthSinceMs\x12!\n" +
+	"\fsuspected_by\x18\a \x03(\tR\vsuspectedBy\x12$\n" +
+	"\x0elease_until_ms\x18\b \x01(\x04R\fleaseUntilMs\x12\x12\n" +
+	"\x04says\x18\t \x01(\tR\x04says\x12\x14\n" +
+	"\x05words\x18\n" +
+	" \x01(\tR\x05words\x121\n" +
+	"\adevices\x18\v \x03(\v2\x17.weft.v1.DevicePresenceR\adevices\x12\x16\n" +
+	"\x06number\x18\f \x01(\x04R\x06number\"w\n" +
+	"\x13PresenceWhyResponse\x12-\n" +
+	"\x05shown\x18\x01 \x01(\v2\x17.weft.v1.PersonPresenceR\x05shown\x121\n" +
+	"\areasons\x18\x02 \x03(\v2\x17.weft.v1.PresenceReasonR\areasons\"w\n" +
+	"\bLiveSend\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\x12\x15\n" +
+	"\x06ttl_ms\x18\x03 \x01(\rR\x05ttlMs\x12\x16\n" +
+	"\x06target\x18\x04 \x01(\tR\x06target\x12\x14\n" +
+	"\x05board\x18\x05 \x01(\tR\x05board\"T\n" +
+	"\x0fLiveSendRequest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12-\n" +
+	"\bmessages\x18\x02 \x03(\v2\x11.weft.v1.LiveSendR\bmessages\"R\n" +
+	"\x10LiveSendResponse\x12\x14\n" +
+	"\x05nodes\x18\x01 \x01(\rR\x05nodes\x12\x16\n" +
+	"\x06people\x18\x02 \x01(\rR\x06people\x12\x10\n" +
+	"\x03ids\x18\x03 \x03(\tR\x03ids\"B\n" +
+	"\x14LiveSubscribeRequest\x12\x14\n" +
+	"\x05teams\x18\x01 \x03(\tR\x05teams\x12\x14\n" +
+	"\x05kinds\x18\x02 \x03(\tR\x05kinds\"\xed\x01\n" +
+	"\tLiveEvent\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\ateam_id\x18\x02 \x01(\tR\x06teamId\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
+	"\x06device\x18\x05 \x01(\tR\x06device\x12\x12\n" +
+	"\x04kind\x18\x06 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04body\x18\a \x01(\fR\x04body\x12\x17\n" +
+	"\asent_ms\x18\b \x01(\x04R\x06sentMs\x12\x19\n" +
+	"\bboard_id\x18\t \x01(\tR\aboardId\x12\x16\n" +
+	"\x06direct\x18\n" +
+	" \x01(\bR\x06direct\"]\n" +
+	"\x15LiveSubscribeResponse\x12*\n" +
+	"\x06events\x18\x01 \x03(\v2\x12.weft.v1.LiveEventR\x06events\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped*U\n" +
 	"\tEntryView\x12\x1a\n" +
 	"\x16ENTRY_VIEW_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ENTRY_VIEW_FIELDS\x10\x01\x12\x15\n" +
@@ -7998,7 +9896,18 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bMarkRead\x12\x18.weft.v1.MarkReadRequest\x1a\x19.weft.v1.MarkReadResponse2v\n" +
 	"\vSyncService\x125\n" +
 	"\x04Sync\x12\x14.weft.v1.SyncRequest\x1a\x15.weft.v1.SyncResponse0\x01\x120\n" +
-	"\x03Ack\x12\x13.weft.v1.AckRequest\x1a\x14.weft.v1.AckResponseB\x19Z\x17weft/api/weft/v1;weftv1b\x06proto3"
+	"\x03Ack\x12\x13.weft.v1.AckRequest\x1a\x14.weft.v1.AckResponse2\xf5\x03\n" +
+	"\x0fPresenceService\x12T\n" +
+	"\bSnapshot\x12 .weft.v1.PresenceSnapshotRequest\x1a!.weft.v1.PresenceSnapshotResponse\"\x03\x90\x02\x01\x12H\n" +
+	"\x05Watch\x12\x1d.weft.v1.PresenceWatchRequest\x1a\x1e.weft.v1.PresenceWatchResponse0\x01\x12H\n" +
+	"\vSetPresence\x12\x1b.weft.v1.SetPresenceRequest\x1a\x1c.weft.v1.SetPresenceResponse\x12;\n" +
+	"\x06Attach\x12\x16.weft.v1.AttachRequest\x1a\x17.weft.v1.AttachResponse0\x01\x129\n" +
+	"\x06Report\x12\x16.weft.v1.ReportRequest\x1a\x17.weft.v1.ReportResponse\x129\n" +
+	"\x06Detach\x12\x16.weft.v1.DetachRequest\x1a\x17.weft.v1.DetachResponse\x12E\n" +
+	"\x03Why\x12\x1b.weft.v1.PresenceWhyRequest\x1a\x1c.weft.v1.PresenceWhyResponse\"\x03\x90\x02\x012\x98\x01\n" +
+	"\vLiveService\x12;\n" +
+	"\x04Send\x12\x18.weft.v1.LiveSendRequest\x1a\x19.weft.v1.LiveSendResponse\x12L\n" +
+	"\tSubscribe\x12\x1d.weft.v1.LiveSubscribeRequest\x1a\x1e.weft.v1.LiveSubscribeResponse0\x01B\x19Z\x17weft/api/weft/v1;weftv1b\x06proto3"
 
 var (
 	file_weft_v1_api_proto_rawDescOnce sync.Once
@@ -8013,112 +9922,138 @@ func file_weft_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_weft_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
+var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 129)
 var file_weft_v1_api_proto_goTypes = []any{
-	(EntryView)(0),                  // 0: weft.v1.EntryView
-	(*ErrorDetail)(nil),             // 1: weft.v1.ErrorDetail
-	(*GetInfoRequest)(nil),          // 2: weft.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),         // 3: weft.v1.GetInfoResponse
-	(*Alarm)(nil),                   // 4: weft.v1.Alarm
-	(*ListPeersRequest)(nil),        // 5: weft.v1.ListPeersRequest
-	(*Peer)(nil),                    // 6: weft.v1.Peer
-	(*ListPeersResponse)(nil),       // 7: weft.v1.ListPeersResponse
-	(*AddPeerRequest)(nil),          // 8: weft.v1.AddPeerRequest
-	(*AddPeerResponse)(nil),         // 9: weft.v1.AddPeerResponse
-	(*SyncStatusRequest)(nil),       // 10: weft.v1.SyncStatusRequest
-	(*BoardSync)(nil),               // 11: weft.v1.BoardSync
-	(*HiddenEntries)(nil),           // 12: weft.v1.HiddenEntries
-	(*SyncStatusResponse)(nil),      // 13: weft.v1.SyncStatusResponse
-	(*CheckRequest)(nil),            // 14: weft.v1.CheckRequest
-	(*CheckResponse)(nil),           // 15: weft.v1.CheckResponse
-	(*DoctorRequest)(nil),           // 16: weft.v1.DoctorRequest
-	(*DoctorCheck)(nil),             // 17: weft.v1.DoctorCheck
-	(*DoctorResponse)(nil),          // 18: weft.v1.DoctorResponse
-	(*TakeRecoveryKeyRequest)(nil),  // 19: weft.v1.TakeRecoveryKeyRequest
-	(*TakeRecoveryKeyResponse)(nil), // 20: weft.v1.TakeRecoveryKeyResponse
-	(*BoardHashRequest)(nil),        // 21: weft.v1.BoardHashRequest
-	(*BoardHashResponse)(nil),       // 22: weft.v1.BoardHashResponse
-	(*CreateTeamRequest)(nil),       // 23: weft.v1.CreateTeamRequest
-	(*CreateTeamResponse)(nil),      // 24: weft.v1.CreateTeamResponse
-	(*ListTeamsRequest)(nil),        // 25: weft.v1.ListTeamsRequest
-	(*Team)(nil),                    // 26: weft.v1.Team
-	(*ListTeamsResponse)(nil),       // 27: weft.v1.ListTeamsResponse
-	(*GetTeamRequest)(nil),          // 28: weft.v1.GetTeamRequest
-	(*GetTeamResponse)(nil),         // 29: weft.v1.GetTeamResponse
-	(*Policy)(nil),                  // 30: weft.v1.Policy
-	(*InviteInfo)(nil),              // 31: weft.v1.InviteInfo
-	(*ListMembersRequest)(nil),      // 32: weft.v1.ListMembersRequest
-	(*Member)(nil),                  // 33: weft.v1.Member
-	(*ListMembersResponse)(nil),     // 34: weft.v1.ListMembersResponse
-	(*CreateInviteRequest)(nil),     // 35: weft.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil),    // 36: weft.v1.CreateInviteResponse
-	(*ListInvitesRequest)(nil),      // 37: weft.v1.ListInvitesRequest
-	(*ListInvitesResponse)(nil),     // 38: weft.v1.ListInvitesResponse
-	(*RevokeInviteRequest)(nil),     // 39: weft.v1.RevokeInviteRequest
-	(*ChangeResponse)(nil),          // 40: weft.v1.ChangeResponse
-	(*Follow)(nil),                  // 41: weft.v1.Follow
-	(*NodeBehind)(nil),              // 42: weft.v1.NodeBehind
-	(*SetRoleRequest)(nil),          // 43: weft.v1.SetRoleRequest
-	(*RecutRequest)(nil),            // 44: weft.v1.RecutRequest
-	(*LeaveRequest)(nil),            // 45: weft.v1.LeaveRequest
-	(*ListRequestsRequest)(nil),     // 46: weft.v1.ListRequestsRequest
-	(*TeamRequest)(nil),             // 47: weft.v1.TeamRequest
-	(*ListRequestsResponse)(nil),    // 48: weft.v1.ListRequestsResponse
-	(*ApproveRequest)(nil),          // 49: weft.v1.ApproveRequest
-	(*RejectRequest)(nil),           // 50: weft.v1.RejectRequest
-	(*ChangeCharterRequest)(nil),    // 51: weft.v1.ChangeCharterRequest
-	(*SetPolicyRequest)(nil),        // 52: weft.v1.SetPolicyRequest
-	(*SetNodeRequest)(nil),          // 53: weft.v1.SetNodeRequest
-	(*DisbandRequest)(nil),          // 54: weft.v1.DisbandRequest
-	(*ProposalsRequest)(nil),        // 55: weft.v1.ProposalsRequest
-	(*Proposal)(nil),                // 56: weft.v1.Proposal
-	(*ProposalsResponse)(nil),       // 57: weft.v1.ProposalsResponse
-	(*AcknowledgeRequest)(nil),      // 58: weft.v1.AcknowledgeRequest
-	(*LogRequest)(nil),              // 59: weft.v1.LogRequest
-	(*LogEvent)(nil),                // 60: weft.v1.LogEvent
-	(*LogResponse)(nil),             // 61: weft.v1.LogResponse
-	(*WhyRequest)(nil),              // 62: weft.v1.WhyRequest
-	(*WhyResponse)(nil),             // 63: weft.v1.WhyResponse
-	(*FollowersRequest)(nil),        // 64: weft.v1.FollowersRequest
-	(*FollowersResponse)(nil),       // 65: weft.v1.FollowersResponse
-	(*ListDroppedRequest)(nil),      // 66: weft.v1.ListDroppedRequest
-	(*ListDroppedResponse)(nil),     // 67: weft.v1.ListDroppedResponse
-	(*DroppedAct)(nil),              // 68: weft.v1.DroppedAct
-	(*ReissueRequest)(nil),          // 69: weft.v1.ReissueRequest
-	(*JoinTeamRequest)(nil),         // 70: weft.v1.JoinTeamRequest
-	(*JoinTeamResponse)(nil),        // 71: weft.v1.JoinTeamResponse
-	(*Board)(nil),                   // 72: weft.v1.Board
-	(*CreateBoardRequest)(nil),      // 73: weft.v1.CreateBoardRequest
-	(*CreateBoardResponse)(nil),     // 74: weft.v1.CreateBoardResponse
-	(*ListBoardsRequest)(nil),       // 75: weft.v1.ListBoardsRequest
-	(*ListBoardsResponse)(nil),      // 76: weft.v1.ListBoardsResponse
-	(*Entry)(nil),                   // 77: weft.v1.Entry
-	(*NewPost)(nil),                 // 78: weft.v1.NewPost
-	(*PostRequest)(nil),             // 79: weft.v1.PostRequest
-	(*PostResult)(nil),              // 80: weft.v1.PostResult
-	(*PostResponse)(nil),            // 81: weft.v1.PostResponse
-	(*PostSignedRequest)(nil),       // 82: weft.v1.PostSignedRequest
-	(*PostSignedResponse)(nil),      // 83: weft.v1.PostSignedResponse
-	(*WatchPostRequest)(nil),        // 84: weft.v1.WatchPostRequest
-	(*WatchPostResponse)(nil),       // 85: weft.v1.WatchPostResponse
-	(*HistoryRequest)(nil),          // 86: weft.v1.HistoryRequest
-	(*HistoryResponse)(nil),         // 87: weft.v1.HistoryResponse
-	(*UnreadRequest)(nil),           // 88: weft.v1.UnreadRequest
-	(*UnreadBoard)(nil),             // 89: weft.v1.UnreadBoard
-	(*UnreadResponse)(nil),          // 90: weft.v1.UnreadResponse
-	(*MarkReadRequest)(nil),         // 91: weft.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),        // 92: weft.v1.MarkReadResponse
-	(*SyncRequest)(nil),             // 93: weft.v1.SyncRequest
-	(*SyncResponse)(nil),            // 94: weft.v1.SyncResponse
-	(*SyncEvent)(nil),               // 95: weft.v1.SyncEvent
-	(*EntryShown)(nil),              // 96: weft.v1.EntryShown
-	(*EntryHidden)(nil),             // 97: weft.v1.EntryHidden
-	(*MarkMoved)(nil),               // 98: weft.v1.MarkMoved
-	(*BoardChanged)(nil),            // 99: weft.v1.BoardChanged
-	(*TeamChanged)(nil),             // 100: weft.v1.TeamChanged
-	(*FloorMoved)(nil),              // 101: weft.v1.FloorMoved
-	(*AckRequest)(nil),              // 102: weft.v1.AckRequest
-	(*AckResponse)(nil),             // 103: weft.v1.AckResponse
+	(EntryView)(0),                   // 0: weft.v1.EntryView
+	(*ErrorDetail)(nil),              // 1: weft.v1.ErrorDetail
+	(*GetInfoRequest)(nil),           // 2: weft.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),          // 3: weft.v1.GetInfoResponse
+	(*Alarm)(nil),                    // 4: weft.v1.Alarm
+	(*ListPeersRequest)(nil),         // 5: weft.v1.ListPeersRequest
+	(*Peer)(nil),                     // 6: weft.v1.Peer
+	(*ListPeersResponse)(nil),        // 7: weft.v1.ListPeersResponse
+	(*AddPeerRequest)(nil),           // 8: weft.v1.AddPeerRequest
+	(*AddPeerResponse)(nil),          // 9: weft.v1.AddPeerResponse
+	(*SyncStatusRequest)(nil),        // 10: weft.v1.SyncStatusRequest
+	(*BoardSync)(nil),                // 11: weft.v1.BoardSync
+	(*HiddenEntries)(nil),            // 12: weft.v1.HiddenEntries
+	(*SyncStatusResponse)(nil),       // 13: weft.v1.SyncStatusResponse
+	(*CheckRequest)(nil),             // 14: weft.v1.CheckRequest
+	(*CheckResponse)(nil),            // 15: weft.v1.CheckResponse
+	(*DoctorRequest)(nil),            // 16: weft.v1.DoctorRequest
+	(*DoctorCheck)(nil),              // 17: weft.v1.DoctorCheck
+	(*DoctorResponse)(nil),           // 18: weft.v1.DoctorResponse
+	(*TakeRecoveryKeyRequest)(nil),   // 19: weft.v1.TakeRecoveryKeyRequest
+	(*TakeRecoveryKeyResponse)(nil),  // 20: weft.v1.TakeRecoveryKeyResponse
+	(*BoardHashRequest)(nil),         // 21: weft.v1.BoardHashRequest
+	(*BoardHashResponse)(nil),        // 22: weft.v1.BoardHashResponse
+	(*CreateTeamRequest)(nil),        // 23: weft.v1.CreateTeamRequest
+	(*CreateTeamResponse)(nil),       // 24: weft.v1.CreateTeamResponse
+	(*ListTeamsRequest)(nil),         // 25: weft.v1.ListTeamsRequest
+	(*Team)(nil),                     // 26: weft.v1.Team
+	(*ListTeamsResponse)(nil),        // 27: weft.v1.ListTeamsResponse
+	(*GetTeamRequest)(nil),           // 28: weft.v1.GetTeamRequest
+	(*GetTeamResponse)(nil),          // 29: weft.v1.GetTeamResponse
+	(*Policy)(nil),                   // 30: weft.v1.Policy
+	(*InviteInfo)(nil),               // 31: weft.v1.InviteInfo
+	(*ListMembersRequest)(nil),       // 32: weft.v1.ListMembersRequest
+	(*Member)(nil),                   // 33: weft.v1.Member
+	(*ListMembersResponse)(nil),      // 34: weft.v1.ListMembersResponse
+	(*CreateInviteRequest)(nil),      // 35: weft.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil),     // 36: weft.v1.CreateInviteResponse
+	(*ListInvitesRequest)(nil),       // 37: weft.v1.ListInvitesRequest
+	(*ListInvitesResponse)(nil),      // 38: weft.v1.ListInvitesResponse
+	(*RevokeInviteRequest)(nil),      // 39: weft.v1.RevokeInviteRequest
+	(*ChangeResponse)(nil),           // 40: weft.v1.ChangeResponse
+	(*Follow)(nil),                   // 41: weft.v1.Follow
+	(*NodeBehind)(nil),               // 42: weft.v1.NodeBehind
+	(*SetRoleRequest)(nil),           // 43: weft.v1.SetRoleRequest
+	(*RecutRequest)(nil),             // 44: weft.v1.RecutRequest
+	(*LeaveRequest)(nil),             // 45: weft.v1.LeaveRequest
+	(*ListRequestsRequest)(nil),      // 46: weft.v1.ListRequestsRequest
+	(*TeamRequest)(nil),              // 47: weft.v1.TeamRequest
+	(*ListRequestsResponse)(nil),     // 48: weft.v1.ListRequestsResponse
+	(*ApproveRequest)(nil),           // 49: weft.v1.ApproveRequest
+	(*RejectRequest)(nil),            // 50: weft.v1.RejectRequest
+	(*ChangeCharterRequest)(nil),     // 51: weft.v1.ChangeCharterRequest
+	(*SetPolicyRequest)(nil),         // 52: weft.v1.SetPolicyRequest
+	(*SetNodeRequest)(nil),           // 53: weft.v1.SetNodeRequest
+	(*DisbandRequest)(nil),           // 54: weft.v1.DisbandRequest
+	(*ProposalsRequest)(nil),         // 55: weft.v1.ProposalsRequest
+	(*Proposal)(nil),                 // 56: weft.v1.Proposal
+	(*ProposalsResponse)(nil),        // 57: weft.v1.ProposalsResponse
+	(*AcknowledgeRequest)(nil),       // 58: weft.v1.AcknowledgeRequest
+	(*LogRequest)(nil),               // 59: weft.v1.LogRequest
+	(*LogEvent)(nil),                 // 60: weft.v1.LogEvent
+	(*LogResponse)(nil),              // 61: weft.v1.LogResponse
+	(*WhyRequest)(nil),               // 62: weft.v1.WhyRequest
+	(*WhyResponse)(nil),              // 63: weft.v1.WhyResponse
+	(*FollowersRequest)(nil),         // 64: weft.v1.FollowersRequest
+	(*FollowersResponse)(nil),        // 65: weft.v1.FollowersResponse
+	(*ListDroppedRequest)(nil),       // 66: weft.v1.ListDroppedRequest
+	(*ListDroppedResponse)(nil),      // 67: weft.v1.ListDroppedResponse
+	(*DroppedAct)(nil),               // 68: weft.v1.DroppedAct
+	(*ReissueRequest)(nil),           // 69: weft.v1.ReissueRequest
+	(*JoinTeamRequest)(nil),          // 70: weft.v1.JoinTeamRequest
+	(*JoinTeamResponse)(nil),         // 71: weft.v1.JoinTeamResponse
+	(*Board)(nil),                    // 72: weft.v1.Board
+	(*CreateBoardRequest)(nil),       // 73: weft.v1.CreateBoardRequest
+	(*CreateBoardResponse)(nil),      // 74: weft.v1.CreateBoardResponse
+	(*ListBoardsRequest)(nil),        // 75: weft.v1.ListBoardsRequest
+	(*ListBoardsResponse)(nil),       // 76: weft.v1.ListBoardsResponse
+	(*Entry)(nil),                    // 77: weft.v1.Entry
+	(*NewPost)(nil),                  // 78: weft.v1.NewPost
+	(*PostRequest)(nil),              // 79: weft.v1.PostRequest
+	(*PostResult)(nil),               // 80: weft.v1.PostResult
+	(*PostResponse)(nil),             // 81: weft.v1.PostResponse
+	(*PostSignedRequest)(nil),        // 82: weft.v1.PostSignedRequest
+	(*PostSignedResponse)(nil),       // 83: weft.v1.PostSignedResponse
+	(*WatchPostRequest)(nil),         // 84: weft.v1.WatchPostRequest
+	(*WatchPostResponse)(nil),        // 85: weft.v1.WatchPostResponse
+	(*HistoryRequest)(nil),           // 86: weft.v1.HistoryRequest
+	(*HistoryResponse)(nil),          // 87: weft.v1.HistoryResponse
+	(*UnreadRequest)(nil),            // 88: weft.v1.UnreadRequest
+	(*UnreadBoard)(nil),              // 89: weft.v1.UnreadBoard
+	(*UnreadResponse)(nil),           // 90: weft.v1.UnreadResponse
+	(*MarkReadRequest)(nil),          // 91: weft.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),         // 92: weft.v1.MarkReadResponse
+	(*SyncRequest)(nil),              // 93: weft.v1.SyncRequest
+	(*SyncResponse)(nil),             // 94: weft.v1.SyncResponse
+	(*SyncEvent)(nil),                // 95: weft.v1.SyncEvent
+	(*EntryShown)(nil),               // 96: weft.v1.EntryShown
+	(*EntryHidden)(nil),              // 97: weft.v1.EntryHidden
+	(*MarkMoved)(nil),                // 98: weft.v1.MarkMoved
+	(*BoardChanged)(nil),             // 99: weft.v1.BoardChanged
+	(*TeamChanged)(nil),              // 100: weft.v1.TeamChanged
+	(*FloorMoved)(nil),               // 101: weft.v1.FloorMoved
+	(*AckRequest)(nil),               // 102: weft.v1.AckRequest
+	(*AckResponse)(nil),              // 103: weft.v1.AckResponse
+	(*PersonPresence)(nil),           // 104: weft.v1.PersonPresence
+	(*DevicePresence)(nil),           // 105: weft.v1.DevicePresence
+	(*PresenceCounts)(nil),           // 106: weft.v1.PresenceCounts
+	(*TeamPresence)(nil),             // 107: weft.v1.TeamPresence
+	(*PresenceSnapshotRequest)(nil),  // 108: weft.v1.PresenceSnapshotRequest
+	(*PresenceSnapshotResponse)(nil), // 109: weft.v1.PresenceSnapshotResponse
+	(*PresenceWatchRequest)(nil),     // 110: weft.v1.PresenceWatchRequest
+	(*PresenceChange)(nil),           // 111: weft.v1.PresenceChange
+	(*PresenceWatchResponse)(nil),    // 112: weft.v1.PresenceWatchResponse
+	(*SetPresenceRequest)(nil),       // 113: weft.v1.SetPresenceRequest
+	(*SetPresenceResponse)(nil),      // 114: weft.v1.SetPresenceResponse
+	(*AttachRequest)(nil),            // 115: weft.v1.AttachRequest
+	(*AttachResponse)(nil),           // 116: weft.v1.AttachResponse
+	(*ReportRequest)(nil),            // 117: weft.v1.ReportRequest
+	(*ReportResponse)(nil),           // 118: weft.v1.ReportResponse
+	(*DetachRequest)(nil),            // 119: weft.v1.DetachRequest
+	(*DetachResponse)(nil),           // 120: weft.v1.DetachResponse
+	(*PresenceWhyRequest)(nil),       // 121: weft.v1.PresenceWhyRequest
+	(*PresenceReason)(nil),           // 122: weft.v1.PresenceReason
+	(*PresenceWhyResponse)(nil),      // 123: weft.v1.PresenceWhyResponse
+	(*LiveSend)(nil),                 // 124: weft.v1.LiveSend
+	(*LiveSendRequest)(nil),          // 125: weft.v1.LiveSendRequest
+	(*LiveSendResponse)(nil),         // 126: weft.v1.LiveSendResponse
+	(*LiveSubscribeRequest)(nil),     // 127: weft.v1.LiveSubscribeRequest
+	(*LiveEvent)(nil),                // 128: weft.v1.LiveEvent
+	(*LiveSubscribeResponse)(nil),    // 129: weft.v1.LiveSubscribeResponse
 }
 var file_weft_v1_api_proto_depIdxs = []int32{
 	80,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
@@ -8163,97 +10098,128 @@ var file_weft_v1_api_proto_depIdxs = []int32{
 	77,  // 39: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
 	72,  // 40: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
 	26,  // 41: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
-	2,   // 42: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
-	5,   // 43: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
-	8,   // 44: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
-	10,  // 45: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
-	14,  // 46: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
-	16,  // 47: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
-	19,  // 48: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
-	21,  // 49: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
-	23,  // 50: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
-	25,  // 51: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
-	28,  // 52: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
-	32,  // 53: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
-	35,  // 54: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
-	37,  // 55: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
-	39,  // 56: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
-	70,  // 57: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
-	46,  // 58: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
-	49,  // 59: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
-	50,  // 60: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
-	43,  // 61: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
-	44,  // 62: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
-	45,  // 63: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
-	51,  // 64: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
-	52,  // 65: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
-	53,  // 66: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
-	54,  // 67: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
-	55,  // 68: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
-	58,  // 69: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
-	59,  // 70: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
-	62,  // 71: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
-	64,  // 72: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
-	66,  // 73: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
-	69,  // 74: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
-	73,  // 75: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
-	75,  // 76: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
-	79,  // 77: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
-	82,  // 78: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
-	84,  // 79: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
-	86,  // 80: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
-	88,  // 81: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
-	91,  // 82: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
-	93,  // 83: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
-	102, // 84: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
-	3,   // 85: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
-	7,   // 86: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
-	9,   // 87: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
-	13,  // 88: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
-	15,  // 89: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
-	18,  // 90: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
-	20,  // 91: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
-	22,  // 92: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
-	24,  // 93: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
-	27,  // 94: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
-	29,  // 95: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
-	34,  // 96: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
-	36,  // 97: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
-	38,  // 98: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
-	40,  // 99: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
-	71,  // 100: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
-	48,  // 101: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
-	40,  // 102: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
-	40,  // 103: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
-	40,  // 104: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
-	40,  // 105: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
-	40,  // 106: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
-	40,  // 107: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
-	40,  // 108: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
-	40,  // 109: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
-	40,  // 110: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
-	57,  // 111: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
-	40,  // 112: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
-	61,  // 113: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
-	63,  // 114: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
-	65,  // 115: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
-	67,  // 116: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
-	40,  // 117: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
-	74,  // 118: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
-	76,  // 119: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
-	81,  // 120: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
-	83,  // 121: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
-	85,  // 122: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
-	87,  // 123: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
-	90,  // 124: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
-	92,  // 125: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
-	94,  // 126: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
-	103, // 127: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
-	85,  // [85:128] is the sub-list for method output_type
-	42,  // [42:85] is the sub-list for method input_type
-	42,  // [42:42] is the sub-list for extension type_name
-	42,  // [42:42] is the sub-list for extension extendee
-	0,   // [0:42] is the sub-list for field type_name
+	105, // 42: weft.v1.PersonPresence.shown_devices:type_name -> weft.v1.DevicePresence
+	104, // 43: weft.v1.TeamPresence.people:type_name -> weft.v1.PersonPresence
+	106, // 44: weft.v1.TeamPresence.counts:type_name -> weft.v1.PresenceCounts
+	107, // 45: weft.v1.PresenceSnapshotResponse.teams:type_name -> weft.v1.TeamPresence
+	104, // 46: weft.v1.PresenceChange.person:type_name -> weft.v1.PersonPresence
+	107, // 47: weft.v1.PresenceWatchResponse.snapshot:type_name -> weft.v1.TeamPresence
+	111, // 48: weft.v1.PresenceWatchResponse.changes:type_name -> weft.v1.PresenceChange
+	107, // 49: weft.v1.PresenceWatchResponse.counts:type_name -> weft.v1.TeamPresence
+	105, // 50: weft.v1.PresenceReason.devices:type_name -> weft.v1.DevicePresence
+	104, // 51: weft.v1.PresenceWhyResponse.shown:type_name -> weft.v1.PersonPresence
+	122, // 52: weft.v1.PresenceWhyResponse.reasons:type_name -> weft.v1.PresenceReason
+	124, // 53: weft.v1.LiveSendRequest.messages:type_name -> weft.v1.LiveSend
+	128, // 54: weft.v1.LiveSubscribeResponse.events:type_name -> weft.v1.LiveEvent
+	2,   // 55: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
+	5,   // 56: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
+	8,   // 57: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
+	10,  // 58: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
+	14,  // 59: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
+	16,  // 60: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
+	19,  // 61: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
+	21,  // 62: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
+	23,  // 63: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
+	25,  // 64: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
+	28,  // 65: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
+	32,  // 66: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
+	35,  // 67: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
+	37,  // 68: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
+	39,  // 69: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
+	70,  // 70: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
+	46,  // 71: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
+	49,  // 72: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
+	50,  // 73: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
+	43,  // 74: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
+	44,  // 75: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
+	45,  // 76: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
+	51,  // 77: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
+	52,  // 78: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
+	53,  // 79: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
+	54,  // 80: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
+	55,  // 81: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
+	58,  // 82: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
+	59,  // 83: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
+	62,  // 84: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
+	64,  // 85: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
+	66,  // 86: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
+	69,  // 87: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
+	73,  // 88: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
+	75,  // 89: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
+	79,  // 90: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
+	82,  // 91: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
+	84,  // 92: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
+	86,  // 93: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
+	88,  // 94: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
+	91,  // 95: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
+	93,  // 96: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
+	102, // 97: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
+	108, // 98: weft.v1.PresenceService.Snapshot:input_type -> weft.v1.PresenceSnapshotRequest
+	110, // 99: weft.v1.PresenceService.Watch:input_type -> weft.v1.PresenceWatchRequest
+	113, // 100: weft.v1.PresenceService.SetPresence:input_type -> weft.v1.SetPresenceRequest
+	115, // 101: weft.v1.PresenceService.Attach:input_type -> weft.v1.AttachRequest
+	117, // 102: weft.v1.PresenceService.Report:input_type -> weft.v1.ReportRequest
+	119, // 103: weft.v1.PresenceService.Detach:input_type -> weft.v1.DetachRequest
+	121, // 104: weft.v1.PresenceService.Why:input_type -> weft.v1.PresenceWhyRequest
+	125, // 105: weft.v1.LiveService.Send:input_type -> weft.v1.LiveSendRequest
+	127, // 106: weft.v1.LiveService.Subscribe:input_type -> weft.v1.LiveSubscribeRequest
+	3,   // 107: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
+	7,   // 108: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
+	9,   // 109: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
+	13,  // 110: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
+	15,  // 111: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
+	18,  // 112: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
+	20,  // 113: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
+	22,  // 114: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
+	24,  // 115: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
+	27,  // 116: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
+	29,  // 117: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
+	34,  // 118: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
+	36,  // 119: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
+	38,  // 120: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
+	40,  // 121: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
+	71,  // 122: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
+	48,  // 123: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
+	40,  // 124: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
+	40,  // 125: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
+	40,  // 126: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
+	40,  // 127: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
+	40,  // 128: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
+	40,  // 129: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
+	40,  // 130: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
+	40,  // 131: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
+	40,  // 132: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
+	57,  // 133: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
+	40,  // 134: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
+	61,  // 135: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
+	63,  // 136: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
+	65,  // 137: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
+	67,  // 138: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
+	40,  // 139: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
+	74,  // 140: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
+	76,  // 141: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
+	81,  // 142: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
+	83,  // 143: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
+	85,  // 144: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
+	87,  // 145: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
+	90,  // 146: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
+	92,  // 147: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
+	94,  // 148: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
+	103, // 149: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
+	109, // 150: weft.v1.PresenceService.Snapshot:output_type -> weft.v1.PresenceSnapshotResponse
+	112, // 151: weft.v1.PresenceService.Watch:output_type -> weft.v1.PresenceWatchResponse
+	114, // 152: weft.v1.PresenceService.SetPresence:output_type -> weft.v1.SetPresenceResponse
+	116, // 153: weft.v1.PresenceService.Attach:output_type -> weft.v1.AttachResponse
+	118, // 154: weft.v1.PresenceService.Report:output_type -> weft.v1.ReportResponse
+	120, // 155: weft.v1.PresenceService.Detach:output_type -> weft.v1.DetachResponse
+	123, // 156: weft.v1.PresenceService.Why:output_type -> weft.v1.PresenceWhyResponse
+	126, // 157: weft.v1.LiveService.Send:output_type -> weft.v1.LiveSendResponse
+	129, // 158: weft.v1.LiveService.Subscribe:output_type -> weft.v1.LiveSubscribeResponse
+	107, // [107:159] is the sub-list for method output_type
+	55,  // [55:107] is the sub-list for method input_type
+	55,  // [55:55] is the sub-list for extension type_name
+	55,  // [55:55] is the sub-list for extension extendee
+	0,   // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_api_proto_init() }
@@ -8276,9 +10242,9 @@ func file_weft_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_api_proto_rawDesc), len(file_weft_v1_api_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   103,
+			NumMessages:   129,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   6,
 		},
 		GoTypes:           file_weft_v1_api_proto_goTypes,
 		DependencyIndexes: file_weft_v1_api_proto_depIdxs,

@@ -81,6 +81,109 @@ func (AnswerStatus) EnumDescriptor() ([]byte, []int) {
 	return file_weft_v1_peer_proto_rawDescGZIP(), []int{0}
 }
 
+// DeviceState of one of a person's devices on a node.
+type DeviceState int32
+
+const (
+	DeviceState_DEVICE_STATE_UNSPECIFIED  DeviceState = 0
+	DeviceState_DEVICE_STATE_ONLINE       DeviceState = 1
+	DeviceState_DEVICE_STATE_AWAY         DeviceState = 2 // its client reports that nobody uses it
+	DeviceState_DEVICE_STATE_RECONNECTING DeviceState = 3 // vanished without a goodbye, within the grace
+)
+
+// Enum value maps for DeviceState.
+var (
+	DeviceState_name = map[int32]string{
+		0: "DEVICE_STATE_UNSPECIFIED",
+		1: "DEVICE_STATE_ONLINE",
+		2: "DEVICE_STATE_AWAY",
+		3: "DEVICE_STATE_RECONNECTING",
+	}
+	DeviceState_value = map[string]int32{
+		"DEVICE_STATE_UNSPECIFIED":  0,
+		"DEVICE_STATE_ONLINE":       1,
+		"DEVICE_STATE_AWAY":         2,
+		"DEVICE_STATE_RECONNECTING": 3,
+	}
+)
+
+func (x DeviceState) Enum() *DeviceState {
+	p := new(DeviceState)
+	*p = x
+	return p
+}
+
+func (x DeviceState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeviceState) Descriptor() protoreflect.EnumDescriptor {
+	return file_weft_v1_peer_proto_enumTypes[1].Descriptor()
+}
+
+func (DeviceState) Type() protoreflect.EnumType {
+	return &file_weft_v1_peer_proto_enumTypes[1]
+}
+
+func (x DeviceState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeviceState.Descriptor instead.
+func (DeviceState) EnumDescriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{1}
+}
+
+// Availability is what a person says of themselves.
+type Availability int32
+
+const (
+	Availability_AVAILABILITY_UNSPECIFIED Availability = 0 // as their devices are
+	Availability_AVAILABILITY_AWAY        Availability = 1
+	Availability_AVAILABILITY_BUSY        Availability = 2
+)
+
+// Enum value maps for Availability.
+var (
+	Availability_name = map[int32]string{
+		0: "AVAILABILITY_UNSPECIFIED",
+		1: "AVAILABILITY_AWAY",
+		2: "AVAILABILITY_BUSY",
+	}
+	Availability_value = map[string]int32{
+		"AVAILABILITY_UNSPECIFIED": 0,
+		"AVAILABILITY_AWAY":        1,
+		"AVAILABILITY_BUSY":        2,
+	}
+)
+
+func (x Availability) Enum() *Availability {
+	p := new(Availability)
+	*p = x
+	return p
+}
+
+func (x Availability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Availability) Descriptor() protoreflect.EnumDescriptor {
+	return file_weft_v1_peer_proto_enumTypes[2].Descriptor()
+}
+
+func (Availability) Type() protoreflect.EnumType {
+	return &file_weft_v1_peer_proto_enumTypes[2]
+}
+
+func (x Availability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Availability.Descriptor instead.
+func (Availability) EnumDescriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
 // RecordItem is one record of a run with its entry. Board, node, epoch, seq and the hash before follow from the run.
 type RecordItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -504,6 +607,8 @@ type TopicMessage struct {
 	//
 	//	*TopicMessage_Push
 	//	*TopicMessage_Beat
+	//	*TopicMessage_Presence
+	//	*TopicMessage_Live
 	Message       isTopicMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -564,6 +669,24 @@ func (x *TopicMessage) GetBeat() *Signed {
 	return nil
 }
 
+func (x *TopicMessage) GetPresence() *Signed {
+	if x != nil {
+		if x, ok := x.Message.(*TopicMessage_Presence); ok {
+			return x.Presence
+		}
+	}
+	return nil
+}
+
+func (x *TopicMessage) GetLive() *Signed {
+	if x != nil {
+		if x, ok := x.Message.(*TopicMessage_Live); ok {
+			return x.Live
+		}
+	}
+	return nil
+}
+
 type isTopicMessage_Message interface {
 	isTopicMessage_Message()
 }
@@ -576,9 +699,21 @@ type TopicMessage_Beat struct {
 	Beat *Signed `protobuf:"bytes,2,opt,name=beat,proto3,oneof"`
 }
 
+type TopicMessage_Presence struct {
+	Presence *Signed `protobuf:"bytes,3,opt,name=presence,proto3,oneof"` // PresenceBeat, where a node of the team is reached through others only
+}
+
+type TopicMessage_Live struct {
+	Live *Signed `protobuf:"bytes,4,opt,name=live,proto3,oneof"` // LiveBatch
+}
+
 func (*TopicMessage_Push) isTopicMessage_Message() {}
 
 func (*TopicMessage_Beat) isTopicMessage_Message() {}
+
+func (*TopicMessage_Presence) isTopicMessage_Message() {}
+
+func (*TopicMessage_Live) isTopicMessage_Message() {}
 
 // VectorElement is one leaf of a node's chain of epochs: everything at or below it is held, down to base.
 type VectorElement struct {
@@ -2311,6 +2446,1312 @@ func (x *LobbyReply) GetProof() []*GovernanceObject {
 	return nil
 }
 
+type DeviceReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"` // the first 8 bytes of the device's key
+	State         DeviceState            `protobuf:"varint,2,opt,name=state,proto3,enum=weft.v1.DeviceState" json:"state,omitempty"`
+	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`                        // at most 1 KiB
+	PayloadMs     uint64                 `protobuf:"fixed64,4,opt,name=payload_ms,json=payloadMs,proto3" json:"payload_ms,omitempty"` // when it was set, Unix milliseconds by the node's clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceReport) Reset() {
+	*x = DeviceReport{}
+	mi := &file_weft_v1_peer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceReport) ProtoMessage() {}
+
+func (x *DeviceReport) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceReport.ProtoReflect.Descriptor instead.
+func (*DeviceReport) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DeviceReport) GetDevice() []byte {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+func (x *DeviceReport) GetState() DeviceState {
+	if x != nil {
+		return x.State
+	}
+	return DeviceState_DEVICE_STATE_UNSPECIFIED
+}
+
+func (x *DeviceReport) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *DeviceReport) GetPayloadMs() uint64 {
+	if x != nil {
+		return x.PayloadMs
+	}
+	return 0
+}
+
+// PersonReport is all that a node says of one of its people: it replaces what the node said before. Without devices: the
+// person is offline there.
+type PersonReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          []byte                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Devices       []*DeviceReport        `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`
+	Availability  Availability           `protobuf:"varint,3,opt,name=availability,proto3,enum=weft.v1.Availability" json:"availability,omitempty"`
+	Status        string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`                    // at most 256 bytes
+	SetHlc        uint64                 `protobuf:"fixed64,5,opt,name=set_hlc,json=setHlc,proto3" json:"set_hlc,omitempty"`    // when availability and status were set: the latest counts where a person has several homes
+	UntilMs       uint64                 `protobuf:"fixed64,6,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // and when they end; 0: when the person ends them
+	LastActiveMs  uint64                 `protobuf:"fixed64,7,opt,name=last_active_ms,json=lastActiveMs,proto3" json:"last_active_ms,omitempty"`
+	SinceMs       uint64                 `protobuf:"fixed64,8,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // when what is shown of the person here began
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonReport) Reset() {
+	*x = PersonReport{}
+	mi := &file_weft_v1_peer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonReport) ProtoMessage() {}
+
+func (x *PersonReport) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonReport.ProtoReflect.Descriptor instead.
+func (*PersonReport) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *PersonReport) GetUser() []byte {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *PersonReport) GetDevices() []*DeviceReport {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *PersonReport) GetAvailability() Availability {
+	if x != nil {
+		return x.Availability
+	}
+	return Availability_AVAILABILITY_UNSPECIFIED
+}
+
+func (x *PersonReport) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *PersonReport) GetSetHlc() uint64 {
+	if x != nil {
+		return x.SetHlc
+	}
+	return 0
+}
+
+func (x *PersonReport) GetUntilMs() uint64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *PersonReport) GetLastActiveMs() uint64 {
+	if x != nil {
+		return x.LastActiveMs
+	}
+	return 0
+}
+
+func (x *PersonReport) GetSinceMs() uint64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+// PresenceBeat says what has changed among a team's people on one node. Signed kind "presence".
+type PresenceBeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Node          []byte                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Boot          []byte                 `protobuf:"bytes,3,opt,name=boot,proto3" json:"boot,omitempty"`      // 16 random bytes, one for each start
+	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"` // of the state after this beat: 1, 2, 3, ... in one boot and team
+	Whole         bool                   `protobuf:"varint,5,opt,name=whole,proto3" json:"whole,omitempty"`   // all of the node's people of this team, in pages; else the people that changed since number - 1
+	Page          uint32                 `protobuf:"varint,6,opt,name=page,proto3" json:"page,omitempty"`     // of whole: 0, 1, ...
+	Pages         uint32                 `protobuf:"varint,7,opt,name=pages,proto3" json:"pages,omitempty"`
+	People        []*PersonReport        `protobuf:"bytes,8,rep,name=people,proto3" json:"people,omitempty"` // at most 2,000
+	Digest        []byte                 `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"` // of the state after this beat, 16 bytes
+	SentHlc       uint64                 `protobuf:"fixed64,10,opt,name=sent_hlc,json=sentHlc,proto3" json:"sent_hlc,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceBeat) Reset() {
+	*x = PresenceBeat{}
+	mi := &file_weft_v1_peer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceBeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceBeat) ProtoMessage() {}
+
+func (x *PresenceBeat) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceBeat.ProtoReflect.Descriptor instead.
+func (*PresenceBeat) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *PresenceBeat) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *PresenceBeat) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *PresenceBeat) GetBoot() []byte {
+	if x != nil {
+		return x.Boot
+	}
+	return nil
+}
+
+func (x *PresenceBeat) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *PresenceBeat) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *PresenceBeat) GetPage() uint32 {
+	if x != nil {
+		return x.Page
+	}
+	return 0
+}
+
+func (x *PresenceBeat) GetPages() uint32 {
+	if x != nil {
+		return x.Pages
+	}
+	return 0
+}
+
+func (x *PresenceBeat) GetPeople() []*PersonReport {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+func (x *PresenceBeat) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *PresenceBeat) GetSentHlc() uint64 {
+	if x != nil {
+		return x.SentHlc
+	}
+	return 0
+}
+
+// NodeAlive is a node's own word that it runs; a higher incarnation answers those who doubted a lower one. Signed kind "alive".
+type NodeAlive struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Boot          []byte                 `protobuf:"bytes,2,opt,name=boot,proto3" json:"boot,omitempty"`
+	BootMs        uint64                 `protobuf:"fixed64,3,opt,name=boot_ms,json=bootMs,proto3" json:"boot_ms,omitempty"` // when it started: of two boots the later counts
+	Incarnation   uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Goodbye       bool                   `protobuf:"varint,5,opt,name=goodbye,proto3" json:"goodbye,omitempty"` // it stops now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeAlive) Reset() {
+	*x = NodeAlive{}
+	mi := &file_weft_v1_peer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeAlive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeAlive) ProtoMessage() {}
+
+func (x *NodeAlive) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeAlive.ProtoReflect.Descriptor instead.
+func (*NodeAlive) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *NodeAlive) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *NodeAlive) GetBoot() []byte {
+	if x != nil {
+		return x.Boot
+	}
+	return nil
+}
+
+func (x *NodeAlive) GetBootMs() uint64 {
+	if x != nil {
+		return x.BootMs
+	}
+	return 0
+}
+
+func (x *NodeAlive) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *NodeAlive) GetGoodbye() bool {
+	if x != nil {
+		return x.Goodbye
+	}
+	return false
+}
+
+// Pulse renews the lease and says by digests whether the two nodes know the same of each other.
+type Pulse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alive         *Signed                `protobuf:"bytes,1,opt,name=alive,proto3" json:"alive,omitempty"`
+	LeaseMs       uint32                 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	Presence      []byte                 `protobuf:"bytes,3,opt,name=presence,proto3" json:"presence,omitempty"` // over (team, number, digest) of the sender's people in the shared teams, 16 bytes
+	Vectors       []byte                 `protobuf:"bytes,4,opt,name=vectors,proto3" json:"vectors,omitempty"`   // over (team, digest of the sender's vectors) of the shared teams, 16 bytes
+	SentHlc       uint64                 `protobuf:"fixed64,5,opt,name=sent_hlc,json=sentHlc,proto3" json:"sent_hlc,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pulse) Reset() {
+	*x = Pulse{}
+	mi := &file_weft_v1_peer_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pulse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pulse) ProtoMessage() {}
+
+func (x *Pulse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pulse.ProtoReflect.Descriptor instead.
+func (*Pulse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Pulse) GetAlive() *Signed {
+	if x != nil {
+		return x.Alive
+	}
+	return nil
+}
+
+func (x *Pulse) GetLeaseMs() uint32 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
+}
+
+func (x *Pulse) GetPresence() []byte {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
+func (x *Pulse) GetVectors() []byte {
+	if x != nil {
+		return x.Vectors
+	}
+	return nil
+}
+
+func (x *Pulse) GetSentHlc() uint64 {
+	if x != nil {
+		return x.SentHlc
+	}
+	return 0
+}
+
+// PresenceAsk asks for whole states of the node that is asked, or of others that it has heard of. Without teams: of all shared ones.
+type PresenceAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Teams         [][]byte               `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"`
+	Node          []byte                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`        // empty: of the node that is asked
+	Vectors       bool                   `protobuf:"varint,3,opt,name=vectors,proto3" json:"vectors,omitempty"` // the digests of the vectors, team by team, too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceAsk) Reset() {
+	*x = PresenceAsk{}
+	mi := &file_weft_v1_peer_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceAsk) ProtoMessage() {}
+
+func (x *PresenceAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceAsk.ProtoReflect.Descriptor instead.
+func (*PresenceAsk) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PresenceAsk) GetTeams() [][]byte {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *PresenceAsk) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *PresenceAsk) GetVectors() bool {
+	if x != nil {
+		return x.Vectors
+	}
+	return false
+}
+
+type TeamDigest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Presence      []byte                 `protobuf:"bytes,3,opt,name=presence,proto3" json:"presence,omitempty"`
+	Vectors       []byte                 `protobuf:"bytes,4,opt,name=vectors,proto3" json:"vectors,omitempty"` // 32 bytes, or empty
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamDigest) Reset() {
+	*x = TeamDigest{}
+	mi := &file_weft_v1_peer_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamDigest) ProtoMessage() {}
+
+func (x *TeamDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamDigest.ProtoReflect.Descriptor instead.
+func (*TeamDigest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *TeamDigest) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *TeamDigest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *TeamDigest) GetPresence() []byte {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
+func (x *TeamDigest) GetVectors() []byte {
+	if x != nil {
+		return x.Vectors
+	}
+	return nil
+}
+
+// TeamDigests are the parts of a Pulse's digests.
+type TeamDigests struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Teams         []*TeamDigest          `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"` // a further frame belongs to this one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamDigests) Reset() {
+	*x = TeamDigests{}
+	mi := &file_weft_v1_peer_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamDigests) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamDigests) ProtoMessage() {}
+
+func (x *TeamDigests) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamDigests.ProtoReflect.Descriptor instead.
+func (*TeamDigests) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *TeamDigests) GetTeams() []*TeamDigest {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *TeamDigests) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// Probe asks whether a node runs. With a target it asks the reader to probe that node in the sender's place.
+type Probe struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of the sender, unique in this stream
+	Target        []byte                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Probe) Reset() {
+	*x = Probe{}
+	mi := &file_weft_v1_peer_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Probe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Probe) ProtoMessage() {}
+
+func (x *Probe) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Probe.ProtoReflect.Descriptor instead.
+func (*Probe) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Probe) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Probe) GetTarget() []byte {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+type ProbeAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Silent        bool                   `protobuf:"varint,2,opt,name=silent,proto3" json:"silent,omitempty"` // the target did not answer
+	Alive         *Signed                `protobuf:"bytes,3,opt,name=alive,proto3" json:"alive,omitempty"`    // the target's or the sender's word
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeAnswer) Reset() {
+	*x = ProbeAnswer{}
+	mi := &file_weft_v1_peer_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeAnswer) ProtoMessage() {}
+
+func (x *ProbeAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeAnswer.ProtoReflect.Descriptor instead.
+func (*ProbeAnswer) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ProbeAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ProbeAnswer) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *ProbeAnswer) GetAlive() *Signed {
+	if x != nil {
+		return x.Alive
+	}
+	return nil
+}
+
+// Suspicion says that a node does not answer. It is told to the nodes that share a team with it.
+type Suspicion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Boot          []byte                 `protobuf:"bytes,2,opt,name=boot,proto3" json:"boot,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Dead          bool                   `protobuf:"varint,4,opt,name=dead,proto3" json:"dead,omitempty"` // it had its time to answer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspicion) Reset() {
+	*x = Suspicion{}
+	mi := &file_weft_v1_peer_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspicion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspicion) ProtoMessage() {}
+
+func (x *Suspicion) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
+func (*Suspicion) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Suspicion) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *Suspicion) GetBoot() []byte {
+	if x != nil {
+		return x.Boot
+	}
+	return nil
+}
+
+func (x *Suspicion) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Suspicion) GetDead() bool {
+	if x != nil {
+		return x.Dead
+	}
+	return false
+}
+
+type Suspicions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []*Suspicion           `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Alive         []*Signed              `protobuf:"bytes,2,rep,name=alive,proto3" json:"alive,omitempty"` // words of nodes that were doubted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspicions) Reset() {
+	*x = Suspicions{}
+	mi := &file_weft_v1_peer_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspicions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspicions) ProtoMessage() {}
+
+func (x *Suspicions) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspicions.ProtoReflect.Descriptor instead.
+func (*Suspicions) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Suspicions) GetNodes() []*Suspicion {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *Suspicions) GetAlive() []*Signed {
+	if x != nil {
+		return x.Alive
+	}
+	return nil
+}
+
+// LiveMessage is for who is there now; nobody stores it.
+type LiveMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`     // 16 random bytes
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // typing, call, cursor, ...; "" is text
+	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"` // at most 16 KiB
+	SentMs        uint64                 `protobuf:"fixed64,4,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
+	TtlMs         uint32                 `protobuf:"varint,5,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // at most 5 s
+	Target        []byte                 `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`             // user; empty: everybody in the team
+	Board         []byte                 `protobuf:"bytes,7,opt,name=board,proto3" json:"board,omitempty"`               // empty: the team
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveMessage) Reset() {
+	*x = LiveMessage{}
+	mi := &file_weft_v1_peer_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveMessage) ProtoMessage() {}
+
+func (x *LiveMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveMessage.ProtoReflect.Descriptor instead.
+func (*LiveMessage) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *LiveMessage) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *LiveMessage) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LiveMessage) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *LiveMessage) GetSentMs() uint64 {
+	if x != nil {
+		return x.SentMs
+	}
+	return 0
+}
+
+func (x *LiveMessage) GetTtlMs() uint32 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *LiveMessage) GetTarget() []byte {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *LiveMessage) GetBoard() []byte {
+	if x != nil {
+		return x.Board
+	}
+	return nil
+}
+
+// LiveBatch are live messages of one device, under one signature of it. Signed kind "live".
+type LiveBatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          []byte                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	User          []byte                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Node          []byte                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`         // where the device gave it
+	Messages      []*LiveMessage         `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"` // at most 256
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveBatch) Reset() {
+	*x = LiveBatch{}
+	mi := &file_weft_v1_peer_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveBatch) ProtoMessage() {}
+
+func (x *LiveBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveBatch.ProtoReflect.Descriptor instead.
+func (*LiveBatch) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *LiveBatch) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *LiveBatch) GetUser() []byte {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *LiveBatch) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *LiveBatch) GetMessages() []*LiveMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+// OwnSetting tells a person's other homes what they have set. Nobody else hears of it.
+type OwnSetting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          []byte                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Team          []byte                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"` // empty: all teams
+	Availability  Availability           `protobuf:"varint,3,opt,name=availability,proto3,enum=weft.v1.Availability" json:"availability,omitempty"`
+	Status        string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	Invisible     bool                   `protobuf:"varint,5,opt,name=invisible,proto3" json:"invisible,omitempty"`
+	SetHlc        uint64                 `protobuf:"fixed64,6,opt,name=set_hlc,json=setHlc,proto3" json:"set_hlc,omitempty"`
+	UntilMs       uint64                 `protobuf:"fixed64,7,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnSetting) Reset() {
+	*x = OwnSetting{}
+	mi := &file_weft_v1_peer_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnSetting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnSetting) ProtoMessage() {}
+
+func (x *OwnSetting) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnSetting.ProtoReflect.Descriptor instead.
+func (*OwnSetting) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *OwnSetting) GetUser() []byte {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *OwnSetting) GetTeam() []byte {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+func (x *OwnSetting) GetAvailability() Availability {
+	if x != nil {
+		return x.Availability
+	}
+	return Availability_AVAILABILITY_UNSPECIFIED
+}
+
+func (x *OwnSetting) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *OwnSetting) GetInvisible() bool {
+	if x != nil {
+		return x.Invisible
+	}
+	return false
+}
+
+func (x *OwnSetting) GetSetHlc() uint64 {
+	if x != nil {
+		return x.SetHlc
+	}
+	return 0
+}
+
+func (x *OwnSetting) GetUntilMs() uint64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+type PresenceFrame struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Frame:
+	//
+	//	*PresenceFrame_Pulse
+	//	*PresenceFrame_Beat
+	//	*PresenceFrame_Ask
+	//	*PresenceFrame_Digests
+	//	*PresenceFrame_Probe
+	//	*PresenceFrame_Answer
+	//	*PresenceFrame_Suspicions
+	//	*PresenceFrame_Live
+	//	*PresenceFrame_Setting
+	Frame         isPresenceFrame_Frame `protobuf_oneof:"frame"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceFrame) Reset() {
+	*x = PresenceFrame{}
+	mi := &file_weft_v1_peer_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceFrame) ProtoMessage() {}
+
+func (x *PresenceFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_peer_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceFrame.ProtoReflect.Descriptor instead.
+func (*PresenceFrame) Descriptor() ([]byte, []int) {
+	return file_weft_v1_peer_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PresenceFrame) GetFrame() isPresenceFrame_Frame {
+	if x != nil {
+		return x.Frame
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetPulse() *Pulse {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Pulse); ok {
+			return x.Pulse
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetBeat() *Signed {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Beat); ok {
+			return x.Beat
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetAsk() *PresenceAsk {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Ask); ok {
+			return x.Ask
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetDigests() *TeamDigests {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Digests); ok {
+			return x.Digests
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetProbe() *Probe {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Probe); ok {
+			return x.Probe
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetAnswer() *ProbeAnswer {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Answer); ok {
+			return x.Answer
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetSuspicions() *Suspicions {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Suspicions); ok {
+			return x.Suspicions
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetLive() *Signed {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Live); ok {
+			return x.Live
+		}
+	}
+	return nil
+}
+
+func (x *PresenceFrame) GetSetting() *OwnSetting {
+	if x != nil {
+		if x, ok := x.Frame.(*PresenceFrame_Setting); ok {
+			return x.Setting
+		}
+	}
+	return nil
+}
+
+type isPresenceFrame_Frame interface {
+	isPresenceFrame_Frame()
+}
+
+type PresenceFrame_Pulse struct {
+	Pulse *Pulse `protobuf:"bytes,1,opt,name=pulse,proto3,oneof"`
+}
+
+type PresenceFrame_Beat struct {
+	Beat *Signed `protobuf:"bytes,2,opt,name=beat,proto3,oneof"` // PresenceBeat
+}
+
+type PresenceFrame_Ask struct {
+	Ask *PresenceAsk `protobuf:"bytes,3,opt,name=ask,proto3,oneof"`
+}
+
+type PresenceFrame_Digests struct {
+	Digests *TeamDigests `protobuf:"bytes,4,opt,name=digests,proto3,oneof"`
+}
+
+type PresenceFrame_Probe struct {
+	Probe *Probe `protobuf:"bytes,5,opt,name=probe,proto3,oneof"`
+}
+
+type PresenceFrame_Answer struct {
+	Answer *ProbeAnswer `protobuf:"bytes,6,opt,name=answer,proto3,oneof"`
+}
+
+type PresenceFrame_Suspicions struct {
+	Suspicions *Suspicions `protobuf:"bytes,7,opt,name=suspicions,proto3,oneof"`
+}
+
+type PresenceFrame_Live struct {
+	Live *Signed `protobuf:"bytes,8,opt,name=live,proto3,oneof"` // LiveBatch
+}
+
+type PresenceFrame_Setting struct {
+	Setting *OwnSetting `protobuf:"bytes,9,opt,name=setting,proto3,oneof"`
+}
+
+func (*PresenceFrame_Pulse) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Beat) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Ask) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Digests) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Probe) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Answer) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Suspicions) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Live) isPresenceFrame_Frame() {}
+
+func (*PresenceFrame_Setting) isPresenceFrame_Frame() {}
+
 var File_weft_v1_peer_proto protoreflect.FileDescriptor
 
 const file_weft_v1_peer_proto_rawDesc = "" +
@@ -2352,10 +3793,12 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\blease_ms\x18\x06 \x01(\rR\aleaseMs\x12#\n" +
 	"\x05heads\x18\a \x03(\v2\r.weft.v1.HeadR\x05heads\x12\x16\n" +
 	"\x06digest\x18\b \x01(\fR\x06digest\x12\x19\n" +
-	"\bsent_hlc\x18\t \x01(\x06R\asentHlc\"e\n" +
+	"\bsent_hlc\x18\t \x01(\x06R\asentHlc\"\xbb\x01\n" +
 	"\fTopicMessage\x12#\n" +
 	"\x04push\x18\x01 \x01(\v2\r.weft.v1.PushH\x00R\x04push\x12%\n" +
-	"\x04beat\x18\x02 \x01(\v2\x0f.weft.v1.SignedH\x00R\x04beatB\t\n" +
+	"\x04beat\x18\x02 \x01(\v2\x0f.weft.v1.SignedH\x00R\x04beat\x12-\n" +
+	"\bpresence\x18\x03 \x01(\v2\x0f.weft.v1.SignedH\x00R\bpresence\x12%\n" +
+	"\x04live\x18\x04 \x01(\v2\x0f.weft.v1.SignedH\x00R\x04liveB\t\n" +
 	"\amessage\"\xe8\x01\n" +
 	"\rVectorElement\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x14\n" +
@@ -2482,14 +3925,126 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\fpeer_records\x18\x05 \x03(\fR\vpeerRecords\x12(\n" +
 	"\x05teams\x18\x06 \x03(\v2\x12.weft.v1.TeamOfferR\x05teams\x12\x18\n" +
 	"\awaiting\x18\a \x01(\bR\awaiting\x12/\n" +
-	"\x05proof\x18\b \x03(\v2\x19.weft.v1.GovernanceObjectR\x05proof*\xab\x01\n" +
+	"\x05proof\x18\b \x03(\v2\x19.weft.v1.GovernanceObjectR\x05proof\"\x8b\x01\n" +
+	"\fDeviceReport\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\fR\x06device\x12*\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x14.weft.v1.DeviceStateR\x05state\x12\x18\n" +
+	"\apayload\x18\x03 \x01(\fR\apayload\x12\x1d\n" +
+	"\n" +
+	"payload_ms\x18\x04 \x01(\x06R\tpayloadMs\"\x9b\x02\n" +
+	"\fPersonReport\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\fR\x04user\x12/\n" +
+	"\adevices\x18\x02 \x03(\v2\x15.weft.v1.DeviceReportR\adevices\x129\n" +
+	"\favailability\x18\x03 \x01(\x0e2\x15.weft.v1.AvailabilityR\favailability\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12\x17\n" +
+	"\aset_hlc\x18\x05 \x01(\x06R\x06setHlc\x12\x19\n" +
+	"\buntil_ms\x18\x06 \x01(\x06R\auntilMs\x12$\n" +
+	"\x0elast_active_ms\x18\a \x01(\x06R\flastActiveMs\x12\x19\n" +
+	"\bsince_ms\x18\b \x01(\x06R\asinceMs\"\x84\x02\n" +
+	"\fPresenceBeat\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\fR\x04node\x12\x12\n" +
+	"\x04boot\x18\x03 \x01(\fR\x04boot\x12\x16\n" +
+	"\x06number\x18\x04 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05whole\x18\x05 \x01(\bR\x05whole\x12\x12\n" +
+	"\x04page\x18\x06 \x01(\rR\x04page\x12\x14\n" +
+	"\x05pages\x18\a \x01(\rR\x05pages\x12-\n" +
+	"\x06people\x18\b \x03(\v2\x15.weft.v1.PersonReportR\x06people\x12\x16\n" +
+	"\x06digest\x18\t \x01(\fR\x06digest\x12\x19\n" +
+	"\bsent_hlc\x18\n" +
+	" \x01(\x06R\asentHlc\"\x88\x01\n" +
+	"\tNodeAlive\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\fR\x04boot\x12\x17\n" +
+	"\aboot_ms\x18\x03 \x01(\x06R\x06bootMs\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
+	"\agoodbye\x18\x05 \x01(\bR\agoodbye\"\x9a\x01\n" +
+	"\x05Pulse\x12%\n" +
+	"\x05alive\x18\x01 \x01(\v2\x0f.weft.v1.SignedR\x05alive\x12\x19\n" +
+	"\blease_ms\x18\x02 \x01(\rR\aleaseMs\x12\x1a\n" +
+	"\bpresence\x18\x03 \x01(\fR\bpresence\x12\x18\n" +
+	"\avectors\x18\x04 \x01(\fR\avectors\x12\x19\n" +
+	"\bsent_hlc\x18\x05 \x01(\x06R\asentHlc\"Q\n" +
+	"\vPresenceAsk\x12\x14\n" +
+	"\x05teams\x18\x01 \x03(\fR\x05teams\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\fR\x04node\x12\x18\n" +
+	"\avectors\x18\x03 \x01(\bR\avectors\"n\n" +
+	"\n" +
+	"TeamDigest\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x1a\n" +
+	"\bpresence\x18\x03 \x01(\fR\bpresence\x12\x18\n" +
+	"\avectors\x18\x04 \x01(\fR\avectors\"L\n" +
+	"\vTeamDigests\x12)\n" +
+	"\x05teams\x18\x01 \x03(\v2\x13.weft.v1.TeamDigestR\x05teams\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"/\n" +
+	"\x05Probe\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\fR\x06target\"\\\n" +
+	"\vProbeAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06silent\x18\x02 \x01(\bR\x06silent\x12%\n" +
+	"\x05alive\x18\x03 \x01(\v2\x0f.weft.v1.SignedR\x05alive\"i\n" +
+	"\tSuspicion\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\fR\x04boot\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
+	"\x04dead\x18\x04 \x01(\bR\x04dead\"]\n" +
+	"\n" +
+	"Suspicions\x12(\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x12.weft.v1.SuspicionR\x05nodes\x12%\n" +
+	"\x05alive\x18\x02 \x03(\v2\x0f.weft.v1.SignedR\x05alive\"\xa3\x01\n" +
+	"\vLiveMessage\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x12\x17\n" +
+	"\asent_ms\x18\x04 \x01(\x06R\x06sentMs\x12\x15\n" +
+	"\x06ttl_ms\x18\x05 \x01(\rR\x05ttlMs\x12\x16\n" +
+	"\x06target\x18\x06 \x01(\fR\x06target\x12\x14\n" +
+	"\x05board\x18\a \x01(\fR\x05board\"y\n" +
+	"\tLiveBatch\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\fR\x04user\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\fR\x04node\x120\n" +
+	"\bmessages\x18\x04 \x03(\v2\x14.weft.v1.LiveMessageR\bmessages\"\xd9\x01\n" +
+	"\n" +
+	"OwnSetting\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\fR\x04user\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\fR\x04team\x129\n" +
+	"\favailability\x18\x03 \x01(\x0e2\x15.weft.v1.AvailabilityR\favailability\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12\x1c\n" +
+	"\tinvisible\x18\x05 \x01(\bR\tinvisible\x12\x17\n" +
+	"\aset_hlc\x18\x06 \x01(\x06R\x06setHlc\x12\x19\n" +
+	"\buntil_ms\x18\a \x01(\x06R\auntilMs\"\xaa\x03\n" +
+	"\rPresenceFrame\x12&\n" +
+	"\x05pulse\x18\x01 \x01(\v2\x0e.weft.v1.PulseH\x00R\x05pulse\x12%\n" +
+	"\x04beat\x18\x02 \x01(\v2\x0f.weft.v1.SignedH\x00R\x04beat\x12(\n" +
+	"\x03ask\x18\x03 \x01(\v2\x14.weft.v1.PresenceAskH\x00R\x03ask\x120\n" +
+	"\adigests\x18\x04 \x01(\v2\x14.weft.v1.TeamDigestsH\x00R\adigests\x12&\n" +
+	"\x05probe\x18\x05 \x01(\v2\x0e.weft.v1.ProbeH\x00R\x05probe\x12.\n" +
+	"\x06answer\x18\x06 \x01(\v2\x14.weft.v1.ProbeAnswerH\x00R\x06answer\x125\n" +
+	"\n" +
+	"suspicions\x18\a \x01(\v2\x13.weft.v1.SuspicionsH\x00R\n" +
+	"suspicions\x12%\n" +
+	"\x04live\x18\b \x01(\v2\x0f.weft.v1.SignedH\x00R\x04live\x12/\n" +
+	"\asetting\x18\t \x01(\v2\x13.weft.v1.OwnSettingH\x00R\asettingB\a\n" +
+	"\x05frame*\xab\x01\n" +
 	"\fAnswerStatus\x12\x14\n" +
 	"\x10ANSWER_STATUS_OK\x10\x00\x12\x1c\n" +
 	"\x18ANSWER_STATUS_NOT_MEMBER\x10\x01\x12\x1a\n" +
 	"\x16ANSWER_STATUS_NOT_HELD\x10\x02\x12\x19\n" +
 	"\x15ANSWER_STATUS_DAMAGED\x10\x03\x12\x18\n" +
 	"\x14ANSWER_STATUS_PRUNED\x10\x04\x12\x16\n" +
-	"\x12ANSWER_STATUS_BUSY\x10\x05B\x19Z\x17weft/api/weft/v1;weftv1b\x06proto3"
+	"\x12ANSWER_STATUS_BUSY\x10\x05*z\n" +
+	"\vDeviceState\x12\x1c\n" +
+	"\x18DEVICE_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13DEVICE_STATE_ONLINE\x10\x01\x12\x15\n" +
+	"\x11DEVICE_STATE_AWAY\x10\x02\x12\x1d\n" +
+	"\x19DEVICE_STATE_RECONNECTING\x10\x03*Z\n" +
+	"\fAvailability\x12\x1c\n" +
+	"\x18AVAILABILITY_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11AVAILABILITY_AWAY\x10\x01\x12\x15\n" +
+	"\x11AVAILABILITY_BUSY\x10\x02B\x19Z\x17weft/api/weft/v1;weftv1b\x06proto3"
 
 var (
 	file_weft_v1_peer_proto_rawDescOnce sync.Once
@@ -2503,89 +4058,129 @@ func file_weft_v1_peer_proto_rawDescGZIP() []byte {
 	return file_weft_v1_peer_proto_rawDescData
 }
 
-var file_weft_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_weft_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_weft_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_weft_v1_peer_proto_goTypes = []any{
 	(AnswerStatus)(0),        // 0: weft.v1.AnswerStatus
-	(*RecordItem)(nil),       // 1: weft.v1.RecordItem
-	(*Run)(nil),              // 2: weft.v1.Run
-	(*Head)(nil),             // 3: weft.v1.Head
-	(*Push)(nil),             // 4: weft.v1.Push
-	(*Beat)(nil),             // 5: weft.v1.Beat
-	(*TopicMessage)(nil),     // 6: weft.v1.TopicMessage
-	(*VectorElement)(nil),    // 7: weft.v1.VectorElement
-	(*BoardVector)(nil),      // 8: weft.v1.BoardVector
-	(*SyncHello)(nil),        // 9: weft.v1.SyncHello
-	(*TeamVector)(nil),       // 10: weft.v1.TeamVector
-	(*EpochPoint)(nil),       // 11: weft.v1.EpochPoint
-	(*Want)(nil),             // 12: weft.v1.Want
-	(*Credit)(nil),           // 13: weft.v1.Credit
-	(*Cancel)(nil),           // 14: weft.v1.Cancel
-	(*Answer)(nil),           // 15: weft.v1.Answer
-	(*SyncFrame)(nil),        // 16: weft.v1.SyncFrame
-	(*GovernanceObject)(nil), // 17: weft.v1.GovernanceObject
-	(*Farewell)(nil),         // 18: weft.v1.Farewell
-	(*Mark)(nil),             // 19: weft.v1.Mark
-	(*Marks)(nil),            // 20: weft.v1.Marks
-	(*PeerRecords)(nil),      // 21: weft.v1.PeerRecords
-	(*Knock)(nil),            // 22: weft.v1.Knock
-	(*TeamAsk)(nil),          // 23: weft.v1.TeamAsk
-	(*RequestAsk)(nil),       // 24: weft.v1.RequestAsk
-	(*HomeAsk)(nil),          // 25: weft.v1.HomeAsk
-	(*WhyAsk)(nil),           // 26: weft.v1.WhyAsk
-	(*LobbyRequest)(nil),     // 27: weft.v1.LobbyRequest
-	(*TeamOffer)(nil),        // 28: weft.v1.TeamOffer
-	(*LobbyReply)(nil),       // 29: weft.v1.LobbyReply
-	(*Position)(nil),         // 30: weft.v1.Position
-	(*Signed)(nil),           // 31: weft.v1.Signed
-	(JoinMode)(0),            // 32: weft.v1.JoinMode
-	(*InviteKey)(nil),        // 33: weft.v1.InviteKey
+	(DeviceState)(0),         // 1: weft.v1.DeviceState
+	(Availability)(0),        // 2: weft.v1.Availability
+	(*RecordItem)(nil),       // 3: weft.v1.RecordItem
+	(*Run)(nil),              // 4: weft.v1.Run
+	(*Head)(nil),             // 5: weft.v1.Head
+	(*Push)(nil),             // 6: weft.v1.Push
+	(*Beat)(nil),             // 7: weft.v1.Beat
+	(*TopicMessage)(nil),     // 8: weft.v1.TopicMessage
+	(*VectorElement)(nil),    // 9: weft.v1.VectorElement
+	(*BoardVector)(nil),      // 10: weft.v1.BoardVector
+	(*SyncHello)(nil),        // 11: weft.v1.SyncHello
+	(*TeamVector)(nil),       // 12: weft.v1.TeamVector
+	(*EpochPoint)(nil),       // 13: weft.v1.EpochPoint
+	(*Want)(nil),             // 14: weft.v1.Want
+	(*Credit)(nil),           // 15: weft.v1.Credit
+	(*Cancel)(nil),           // 16: weft.v1.Cancel
+	(*Answer)(nil),           // 17: weft.v1.Answer
+	(*SyncFrame)(nil),        // 18: weft.v1.SyncFrame
+	(*GovernanceObject)(nil), // 19: weft.v1.GovernanceObject
+	(*Farewell)(nil),         // 20: weft.v1.Farewell
+	(*Mark)(nil),             // 21: weft.v1.Mark
+	(*Marks)(nil),            // 22: weft.v1.Marks
+	(*PeerRecords)(nil),      // 23: weft.v1.PeerRecords
+	(*Knock)(nil),            // 24: weft.v1.Knock
+	(*TeamAsk)(nil),          // 25: weft.v1.TeamAsk
+	(*RequestAsk)(nil),       // 26: weft.v1.RequestAsk
+	(*HomeAsk)(nil),          // 27: weft.v1.HomeAsk
+	(*WhyAsk)(nil),           // 28: weft.v1.WhyAsk
+	(*LobbyRequest)(nil),     // 29: weft.v1.LobbyRequest
+	(*TeamOffer)(nil),        // 30: weft.v1.TeamOffer
+	(*LobbyReply)(nil),       // 31: weft.v1.LobbyReply
+	(*DeviceReport)(nil),     // 32: weft.v1.DeviceReport
+	(*PersonReport)(nil),     // 33: weft.v1.PersonReport
+	(*PresenceBeat)(nil),     // 34: weft.v1.PresenceBeat
+	(*NodeAlive)(nil),        // 35: weft.v1.NodeAlive
+	(*Pulse)(nil),            // 36: weft.v1.Pulse
+	(*PresenceAsk)(nil),      // 37: weft.v1.PresenceAsk
+	(*TeamDigest)(nil),       // 38: weft.v1.TeamDigest
+	(*TeamDigests)(nil),      // 39: weft.v1.TeamDigests
+	(*Probe)(nil),            // 40: weft.v1.Probe
+	(*ProbeAnswer)(nil),      // 41: weft.v1.ProbeAnswer
+	(*Suspicion)(nil),        // 42: weft.v1.Suspicion
+	(*Suspicions)(nil),       // 43: weft.v1.Suspicions
+	(*LiveMessage)(nil),      // 44: weft.v1.LiveMessage
+	(*LiveBatch)(nil),        // 45: weft.v1.LiveBatch
+	(*OwnSetting)(nil),       // 46: weft.v1.OwnSetting
+	(*PresenceFrame)(nil),    // 47: weft.v1.PresenceFrame
+	(*Position)(nil),         // 48: weft.v1.Position
+	(*Signed)(nil),           // 49: weft.v1.Signed
+	(JoinMode)(0),            // 50: weft.v1.JoinMode
+	(*InviteKey)(nil),        // 51: weft.v1.InviteKey
 }
 var file_weft_v1_peer_proto_depIdxs = []int32{
-	1,  // 0: weft.v1.Run.items:type_name -> weft.v1.RecordItem
-	30, // 1: weft.v1.Head.position:type_name -> weft.v1.Position
-	2,  // 2: weft.v1.Push.runs:type_name -> weft.v1.Run
-	3,  // 3: weft.v1.Push.heads:type_name -> weft.v1.Head
-	3,  // 4: weft.v1.Beat.heads:type_name -> weft.v1.Head
-	4,  // 5: weft.v1.TopicMessage.push:type_name -> weft.v1.Push
-	31, // 6: weft.v1.TopicMessage.beat:type_name -> weft.v1.Signed
-	7,  // 7: weft.v1.BoardVector.elements:type_name -> weft.v1.VectorElement
-	8,  // 8: weft.v1.TeamVector.boards:type_name -> weft.v1.BoardVector
-	11, // 9: weft.v1.Want.have:type_name -> weft.v1.EpochPoint
-	11, // 10: weft.v1.Want.toward:type_name -> weft.v1.EpochPoint
-	0,  // 11: weft.v1.Answer.status:type_name -> weft.v1.AnswerStatus
-	2,  // 12: weft.v1.Answer.run:type_name -> weft.v1.Run
-	9,  // 13: weft.v1.SyncFrame.hello:type_name -> weft.v1.SyncHello
-	10, // 14: weft.v1.SyncFrame.vector:type_name -> weft.v1.TeamVector
-	12, // 15: weft.v1.SyncFrame.want:type_name -> weft.v1.Want
-	15, // 16: weft.v1.SyncFrame.answer:type_name -> weft.v1.Answer
-	20, // 17: weft.v1.SyncFrame.marks:type_name -> weft.v1.Marks
-	21, // 18: weft.v1.SyncFrame.peers:type_name -> weft.v1.PeerRecords
-	13, // 19: weft.v1.SyncFrame.credit:type_name -> weft.v1.Credit
-	14, // 20: weft.v1.SyncFrame.cancel:type_name -> weft.v1.Cancel
-	18, // 21: weft.v1.SyncFrame.farewell:type_name -> weft.v1.Farewell
-	17, // 22: weft.v1.Farewell.objects:type_name -> weft.v1.GovernanceObject
-	7,  // 23: weft.v1.Mark.elements:type_name -> weft.v1.VectorElement
-	31, // 24: weft.v1.Marks.marks:type_name -> weft.v1.Signed
-	31, // 25: weft.v1.Knock.present:type_name -> weft.v1.Signed
-	31, // 26: weft.v1.RequestAsk.present:type_name -> weft.v1.Signed
-	31, // 27: weft.v1.RequestAsk.request:type_name -> weft.v1.Signed
-	31, // 28: weft.v1.HomeAsk.present:type_name -> weft.v1.Signed
-	17, // 29: weft.v1.HomeAsk.grants:type_name -> weft.v1.GovernanceObject
-	22, // 30: weft.v1.LobbyRequest.knock:type_name -> weft.v1.Knock
-	23, // 31: weft.v1.LobbyRequest.ask:type_name -> weft.v1.TeamAsk
-	24, // 32: weft.v1.LobbyRequest.ask_in:type_name -> weft.v1.RequestAsk
-	25, // 33: weft.v1.LobbyRequest.home:type_name -> weft.v1.HomeAsk
-	26, // 34: weft.v1.LobbyRequest.why:type_name -> weft.v1.WhyAsk
-	32, // 35: weft.v1.TeamOffer.join:type_name -> weft.v1.JoinMode
-	33, // 36: weft.v1.TeamOffer.open:type_name -> weft.v1.InviteKey
-	28, // 37: weft.v1.LobbyReply.teams:type_name -> weft.v1.TeamOffer
-	17, // 38: weft.v1.LobbyReply.proof:type_name -> weft.v1.GovernanceObject
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	3,  // 0: weft.v1.Run.items:type_name -> weft.v1.RecordItem
+	48, // 1: weft.v1.Head.position:type_name -> weft.v1.Position
+	4,  // 2: weft.v1.Push.runs:type_name -> weft.v1.Run
+	5,  // 3: weft.v1.Push.heads:type_name -> weft.v1.Head
+	5,  // 4: weft.v1.Beat.heads:type_name -> weft.v1.Head
+	6,  // 5: weft.v1.TopicMessage.push:type_name -> weft.v1.Push
+	49, // 6: weft.v1.TopicMessage.beat:type_name -> weft.v1.Signed
+	49, // 7: weft.v1.TopicMessage.presence:type_name -> weft.v1.Signed
+	49, // 8: weft.v1.TopicMessage.live:type_name -> weft.v1.Signed
+	9,  // 9: weft.v1.BoardVector.elements:type_name -> weft.v1.VectorElement
+	10, // 10: weft.v1.TeamVector.boards:type_name -> weft.v1.BoardVector
+	13, // 11: weft.v1.Want.have:type_name -> weft.v1.EpochPoint
+	13, // 12: weft.v1.Want.toward:type_name -> weft.v1.EpochPoint
+	0,  // 13: weft.v1.Answer.status:type_name -> weft.v1.AnswerStatus
+	4,  // 14: weft.v1.Answer.run:type_name -> weft.v1.Run
+	11, // 15: weft.v1.SyncFrame.hello:type_name -> weft.v1.SyncHello
+	12, // 16: weft.v1.SyncFrame.vector:type_name -> weft.v1.TeamVector
+	14, // 17: weft.v1.SyncFrame.want:type_name -> weft.v1.Want
+	17, // 18: weft.v1.SyncFrame.answer:type_name -> weft.v1.Answer
+	22, // 19: weft.v1.SyncFrame.marks:type_name -> weft.v1.Marks
+	23, // 20: weft.v1.SyncFrame.peers:type_name -> weft.v1.PeerRecords
+	15, // 21: weft.v1.SyncFrame.credit:type_name -> weft.v1.Credit
+	16, // 22: weft.v1.SyncFrame.cancel:type_name -> weft.v1.Cancel
+	20, // 23: weft.v1.SyncFrame.farewell:type_name -> weft.v1.Farewell
+	19, // 24: weft.v1.Farewell.objects:type_name -> weft.v1.GovernanceObject
+	9,  // 25: weft.v1.Mark.elements:type_name -> weft.v1.VectorElement
+	49, // 26: weft.v1.Marks.marks:type_name -> weft.v1.Signed
+	49, // 27: weft.v1.Knock.present:type_name -> weft.v1.Signed
+	49, // 28: weft.v1.RequestAsk.present:type_name -> weft.v1.Signed
+	49, // 29: weft.v1.RequestAsk.request:type_name -> weft.v1.Signed
+	49, // 30: weft.v1.HomeAsk.present:type_name -> weft.v1.Signed
+	19, // 31: weft.v1.HomeAsk.grants:type_name -> weft.v1.GovernanceObject
+	24, // 32: weft.v1.LobbyRequest.knock:type_name -> weft.v1.Knock
+	25, // 33: weft.v1.LobbyRequest.ask:type_name -> weft.v1.TeamAsk
+	26, // 34: weft.v1.LobbyRequest.ask_in:type_name -> weft.v1.RequestAsk
+	27, // 35: weft.v1.LobbyRequest.home:type_name -> weft.v1.HomeAsk
+	28, // 36: weft.v1.LobbyRequest.why:type_name -> weft.v1.WhyAsk
+	50, // 37: weft.v1.TeamOffer.join:type_name -> weft.v1.JoinMode
+	51, // 38: weft.v1.TeamOffer.open:type_name -> weft.v1.InviteKey
+	30, // 39: weft.v1.LobbyReply.teams:type_name -> weft.v1.TeamOffer
+	19, // 40: weft.v1.LobbyReply.proof:type_name -> weft.v1.GovernanceObject
+	1,  // 41: weft.v1.DeviceReport.state:type_name -> weft.v1.DeviceState
+	32, // 42: weft.v1.PersonReport.devices:type_name -> weft.v1.DeviceReport
+	2,  // 43: weft.v1.PersonReport.availability:type_name -> weft.v1.Availability
+	33, // 44: weft.v1.PresenceBeat.people:type_name -> weft.v1.PersonReport
+	49, // 45: weft.v1.Pulse.alive:type_name -> weft.v1.Signed
+	38, // 46: weft.v1.TeamDigests.teams:type_name -> weft.v1.TeamDigest
+	49, // 47: weft.v1.ProbeAnswer.alive:type_name -> weft.v1.Signed
+	42, // 48: weft.v1.Suspicions.nodes:type_name -> weft.v1.Suspicion
+	49, // 49: weft.v1.Suspicions.alive:type_name -> weft.v1.Signed
+	44, // 50: weft.v1.LiveBatch.messages:type_name -> weft.v1.LiveMessage
+	2,  // 51: weft.v1.OwnSetting.availability:type_name -> weft.v1.Availability
+	36, // 52: weft.v1.PresenceFrame.pulse:type_name -> weft.v1.Pulse
+	49, // 53: weft.v1.PresenceFrame.beat:type_name -> weft.v1.Signed
+	37, // 54: weft.v1.PresenceFrame.ask:type_name -> weft.v1.PresenceAsk
+	39, // 55: weft.v1.PresenceFrame.digests:type_name -> weft.v1.TeamDigests
+	40, // 56: weft.v1.PresenceFrame.probe:type_name -> weft.v1.Probe
+	41, // 57: weft.v1.PresenceFrame.answer:type_name -> weft.v1.ProbeAnswer
+	43, // 58: weft.v1.PresenceFrame.suspicions:type_name -> weft.v1.Suspicions
+	49, // 59: weft.v1.PresenceFrame.live:type_name -> weft.v1.Signed
+	46, // 60: weft.v1.PresenceFrame.setting:type_name -> weft.v1.OwnSetting
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_peer_proto_init() }
@@ -2597,6 +4192,8 @@ func file_weft_v1_peer_proto_init() {
 	file_weft_v1_peer_proto_msgTypes[5].OneofWrappers = []any{
 		(*TopicMessage_Push)(nil),
 		(*TopicMessage_Beat)(nil),
+		(*TopicMessage_Presence)(nil),
+		(*TopicMessage_Live)(nil),
 	}
 	file_weft_v1_peer_proto_msgTypes[15].OneofWrappers = []any{
 		(*SyncFrame_Hello)(nil),
@@ -2617,13 +4214,24 @@ func file_weft_v1_peer_proto_init() {
 		(*LobbyRequest_Home)(nil),
 		(*LobbyRequest_Why)(nil),
 	}
+	file_weft_v1_peer_proto_msgTypes[44].OneofWrappers = []any{
+		(*PresenceFrame_Pulse)(nil),
+		(*PresenceFrame_Beat)(nil),
+		(*PresenceFrame_Ask)(nil),
+		(*PresenceFrame_Digests)(nil),
+		(*PresenceFrame_Probe)(nil),
+		(*PresenceFrame_Answer)(nil),
+		(*PresenceFrame_Suspicions)(nil),
+		(*PresenceFrame_Live)(nil),
+		(*PresenceFrame_Setting)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_peer_proto_rawDesc), len(file_weft_v1_peer_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   29,
+			NumEnums:      3,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

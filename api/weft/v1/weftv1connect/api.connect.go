@@ -34,6 +34,10 @@ const (
 	BoardServiceName = "weft.v1.BoardService"
 	// SyncServiceName is the fully-qualified name of the SyncService service.
 	SyncServiceName = "weft.v1.SyncService"
+	// PresenceServiceName is the fully-qualified name of the PresenceService service.
+	PresenceServiceName = "weft.v1.PresenceService"
+	// LiveServiceName is the fully-qualified name of the LiveService service.
+	LiveServiceName = "weft.v1.LiveService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -136,6 +140,26 @@ const (
 	SyncServiceSyncProcedure = "/weft.v1.SyncService/Sync"
 	// SyncServiceAckProcedure is the fully-qualified name of the SyncService's Ack RPC.
 	SyncServiceAckProcedure = "/weft.v1.SyncService/Ack"
+	// PresenceServiceSnapshotProcedure is the fully-qualified name of the PresenceService's Snapshot
+	// RPC.
+	PresenceServiceSnapshotProcedure = "/weft.v1.PresenceService/Snapshot"
+	// PresenceServiceWatchProcedure is the fully-qualified name of the PresenceService's Watch RPC.
+	PresenceServiceWatchProcedure = "/weft.v1.PresenceService/Watch"
+	// PresenceServiceSetPresenceProcedure is the fully-qualified name of the PresenceService's
+	// SetPresence RPC.
+	PresenceServiceSetPresenceProcedure = "/weft.v1.PresenceService/SetPresence"
+	// PresenceServiceAttachProcedure is the fully-qualified name of the PresenceService's Attach RPC.
+	PresenceServiceAttachProcedure = "/weft.v1.PresenceService/Attach"
+	// PresenceServiceReportProcedure is the fully-qualified name of the PresenceService's Report RPC.
+	PresenceServiceReportProcedure = "/weft.v1.PresenceService/Report"
+	// PresenceServiceDetachProcedure is the fully-qualified name of the PresenceService's Detach RPC.
+	PresenceServiceDetachProcedure = "/weft.v1.PresenceService/Detach"
+	// PresenceServiceWhyProcedure is the fully-qualified name of the PresenceService's Why RPC.
+	PresenceServiceWhyProcedure = "/weft.v1.PresenceService/Why"
+	// LiveServiceSendProcedure is the fully-qualified name of the LiveService's Send RPC.
+	LiveServiceSendProcedure = "/weft.v1.LiveService/Send"
+	// LiveServiceSubscribeProcedure is the fully-qualified name of the LiveService's Subscribe RPC.
+	LiveServiceSubscribeProcedure = "/weft.v1.LiveService/Subscribe"
 )
 
 // NodeServiceClient is a client for the weft.v1.NodeService service.
@@ -1528,4 +1552,352 @@ func (UnimplementedSyncServiceHandler) Sync(context.Context, *connect.Request[v1
 
 func (UnimplementedSyncServiceHandler) Ack(context.Context, *connect.Request[v1.AckRequest]) (*connect.Response[v1.AckResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.SyncService.Ack is not implemented"))
+}
+
+// PresenceServiceClient is a client for the weft.v1.PresenceService service.
+type PresenceServiceClient interface {
+	// Snapshot is who is there now.
+	Snapshot(context.Context, *connect.Request[v1.PresenceSnapshotRequest]) (*connect.Response[v1.PresenceSnapshotResponse], error)
+	// Watch sends a snapshot and then every change after it: none between the two is lost. A reader that falls behind gets
+	// the latest of each person instead of all in between.
+	Watch(context.Context, *connect.Request[v1.PresenceWatchRequest]) (*connect.ServerStreamForClient[v1.PresenceWatchResponse], error)
+	// SetPresence says how the user wants to be shown; it outlasts the call and the daemon.
+	SetPresence(context.Context, *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error)
+	// Attach is a session of the caller's device: while the stream is open, the user is there. Closing it by the client's
+	// Detach is a goodbye; losing it is not.
+	Attach(context.Context, *connect.Request[v1.AttachRequest]) (*connect.ServerStreamForClient[v1.AttachResponse], error)
+	// Report tells what a session's client sees: that it is used or idle, and its payload.
+	Report(context.Context, *connect.Request[v1.ReportRequest]) (*connect.Response[v1.ReportResponse], error)
+	// Detach is a session's goodbye.
+	Detach(context.Context, *connect.Request[v1.DetachRequest]) (*connect.Response[v1.DetachResponse], error)
+	// Why says where what is shown of a person comes from.
+	Why(context.Context, *connect.Request[v1.PresenceWhyRequest]) (*connect.Response[v1.PresenceWhyResponse], error)
+}
+
+// NewPresenceServiceClient constructs a client for the weft.v1.PresenceService service. By default,
+// it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses, and
+// sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the connect.WithGRPC()
+// or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewPresenceServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) PresenceServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	presenceServiceMethods := v1.File_weft_v1_api_proto.Services().ByName("PresenceService").Methods()
+	return &presenceServiceClient{
+		snapshot: connect.NewClient[v1.PresenceSnapshotRequest, v1.PresenceSnapshotResponse](
+			httpClient,
+			baseURL+PresenceServiceSnapshotProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Snapshot")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		watch: connect.NewClient[v1.PresenceWatchRequest, v1.PresenceWatchResponse](
+			httpClient,
+			baseURL+PresenceServiceWatchProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Watch")),
+			connect.WithClientOptions(opts...),
+		),
+		setPresence: connect.NewClient[v1.SetPresenceRequest, v1.SetPresenceResponse](
+			httpClient,
+			baseURL+PresenceServiceSetPresenceProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("SetPresence")),
+			connect.WithClientOptions(opts...),
+		),
+		attach: connect.NewClient[v1.AttachRequest, v1.AttachResponse](
+			httpClient,
+			baseURL+PresenceServiceAttachProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Attach")),
+			connect.WithClientOptions(opts...),
+		),
+		report: connect.NewClient[v1.ReportRequest, v1.ReportResponse](
+			httpClient,
+			baseURL+PresenceServiceReportProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Report")),
+			connect.WithClientOptions(opts...),
+		),
+		detach: connect.NewClient[v1.DetachRequest, v1.DetachResponse](
+			httpClient,
+			baseURL+PresenceServiceDetachProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Detach")),
+			connect.WithClientOptions(opts...),
+		),
+		why: connect.NewClient[v1.PresenceWhyRequest, v1.PresenceWhyResponse](
+			httpClient,
+			baseURL+PresenceServiceWhyProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Why")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// presenceServiceClient implements PresenceServiceClient.
+type presenceServiceClient struct {
+	snapshot    *connect.Client[v1.PresenceSnapshotRequest, v1.PresenceSnapshotResponse]
+	watch       *connect.Client[v1.PresenceWatchRequest, v1.PresenceWatchResponse]
+	setPresence *connect.Client[v1.SetPresenceRequest, v1.SetPresenceResponse]
+	attach      *connect.Client[v1.AttachRequest, v1.AttachResponse]
+	report      *connect.Client[v1.ReportRequest, v1.ReportResponse]
+	detach      *connect.Client[v1.DetachRequest, v1.DetachResponse]
+	why         *connect.Client[v1.PresenceWhyRequest, v1.PresenceWhyResponse]
+}
+
+// Snapshot calls weft.v1.PresenceService.Snapshot.
+func (c *presenceServiceClient) Snapshot(ctx context.Context, req *connect.Request[v1.PresenceSnapshotRequest]) (*connect.Response[v1.PresenceSnapshotResponse], error) {
+	return c.snapshot.CallUnary(ctx, req)
+}
+
+// Watch calls weft.v1.PresenceService.Watch.
+func (c *presenceServiceClient) Watch(ctx context.Context, req *connect.Request[v1.PresenceWatchRequest]) (*connect.ServerStreamForClient[v1.PresenceWatchResponse], error) {
+	return c.watch.CallServerStream(ctx, req)
+}
+
+// SetPresence calls weft.v1.PresenceService.SetPresence.
+func (c *presenceServiceClient) SetPresence(ctx context.Context, req *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error) {
+	return c.setPresence.CallUnary(ctx, req)
+}
+
+// Attach calls weft.v1.PresenceService.Attach.
+func (c *presenceServiceClient) Attach(ctx context.Context, req *connect.Request[v1.AttachRequest]) (*connect.ServerStreamForClient[v1.AttachResponse], error) {
+	return c.attach.CallServerStream(ctx, req)
+}
+
+// Report calls weft.v1.PresenceService.Report.
+func (c *presenceServiceClient) Report(ctx context.Context, req *connect.Request[v1.ReportRequest]) (*connect.Response[v1.ReportResponse], error) {
+	return c.report.CallUnary(ctx, req)
+}
+
+// Detach calls weft.v1.PresenceService.Detach.
+func (c *presenceServiceClient) Detach(ctx context.Context, req *connect.Request[v1.DetachRequest]) (*connect.Response[v1.DetachResponse], error) {
+	return c.detach.CallUnary(ctx, req)
+}
+
+// Why calls weft.v1.PresenceService.Why.
+func (c *presenceServiceClient) Why(ctx context.Context, req *connect.Request[v1.PresenceWhyRequest]) (*connect.Response[v1.PresenceWhyResponse], error) {
+	return c.why.CallUnary(ctx, req)
+}
+
+// PresenceServiceHandler is an implementation of the weft.v1.PresenceService service.
+type PresenceServiceHandler interface {
+	// Snapshot is who is there now.
+	Snapshot(context.Context, *connect.Request[v1.PresenceSnapshotRequest]) (*connect.Response[v1.PresenceSnapshotResponse], error)
+	// Watch sends a snapshot and then every change after it: none between the two is lost. A reader that falls behind gets
+	// the latest of each person instead of all in between.
+	Watch(context.Context, *connect.Request[v1.PresenceWatchRequest], *connect.ServerStream[v1.PresenceWatchResponse]) error
+	// SetPresence says how the user wants to be shown; it outlasts the call and the daemon.
+	SetPresence(context.Context, *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error)
+	// Attach is a session of the caller's device: while the stream is open, the user is there. Closing it by the client's
+	// Detach is a goodbye; losing it is not.
+	Attach(context.Context, *connect.Request[v1.AttachRequest], *connect.ServerStream[v1.AttachResponse]) error
+	// Report tells what a session's client sees: that it is used or idle, and its payload.
+	Report(context.Context, *connect.Request[v1.ReportRequest]) (*connect.Response[v1.ReportResponse], error)
+	// Detach is a session's goodbye.
+	Detach(context.Context, *connect.Request[v1.DetachRequest]) (*connect.Response[v1.DetachResponse], error)
+	// Why says where what is shown of a person comes from.
+	Why(context.Context, *connect.Request[v1.PresenceWhyRequest]) (*connect.Response[v1.PresenceWhyResponse], error)
+}
+
+// NewPresenceServiceHandler builds an HTTP handler from the service implementation. It returns the
+// path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewPresenceServiceHandler(svc PresenceServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	presenceServiceMethods := v1.File_weft_v1_api_proto.Services().ByName("PresenceService").Methods()
+	presenceServiceSnapshotHandler := connect.NewUnaryHandler(
+		PresenceServiceSnapshotProcedure,
+		svc.Snapshot,
+		connect.WithSchema(presenceServiceMethods.ByName("Snapshot")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	presenceServiceWatchHandler := connect.NewServerStreamHandler(
+		PresenceServiceWatchProcedure,
+		svc.Watch,
+		connect.WithSchema(presenceServiceMethods.ByName("Watch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	presenceServiceSetPresenceHandler := connect.NewUnaryHandler(
+		PresenceServiceSetPresenceProcedure,
+		svc.SetPresence,
+		connect.WithSchema(presenceServiceMethods.ByName("SetPresence")),
+		connect.WithHandlerOptions(opts...),
+	)
+	presenceServiceAttachHandler := connect.NewServerStreamHandler(
+		PresenceServiceAttachProcedure,
+		svc.Attach,
+		connect.WithSchema(presenceServiceMethods.ByName("Attach")),
+		connect.WithHandlerOptions(opts...),
+	)
+	presenceServiceReportHandler := connect.NewUnaryHandler(
+		PresenceServiceReportProcedure,
+		svc.Report,
+		connect.WithSchema(presenceServiceMethods.ByName("Report")),
+		connect.WithHandlerOptions(opts...),
+	)
+	presenceServiceDetachHandler := connect.NewUnaryHandler(
+		PresenceServiceDetachProcedure,
+		svc.Detach,
+		connect.WithSchema(presenceServiceMethods.ByName("Detach")),
+		connect.WithHandlerOptions(opts...),
+	)
+	presenceServiceWhyHandler := connect.NewUnaryHandler(
+		PresenceServiceWhyProcedure,
+		svc.Why,
+		connect.WithSchema(presenceServiceMethods.ByName("Why")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/weft.v1.PresenceService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case PresenceServiceSnapshotProcedure:
+			presenceServiceSnapshotHandler.ServeHTTP(w, r)
+		case PresenceServiceWatchProcedure:
+			presenceServiceWatchHandler.ServeHTTP(w, r)
+		case PresenceServiceSetPresenceProcedure:
+			presenceServiceSetPresenceHandler.ServeHTTP(w, r)
+		case PresenceServiceAttachProcedure:
+			presenceServiceAttachHandler.ServeHTTP(w, r)
+		case PresenceServiceReportProcedure:
+			presenceServiceReportHandler.ServeHTTP(w, r)
+		case PresenceServiceDetachProcedure:
+			presenceServiceDetachHandler.ServeHTTP(w, r)
+		case PresenceServiceWhyProcedure:
+			presenceServiceWhyHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedPresenceServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedPresenceServiceHandler struct{}
+
+func (UnimplementedPresenceServiceHandler) Snapshot(context.Context, *connect.Request[v1.PresenceSnapshotRequest]) (*connect.Response[v1.PresenceSnapshotResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Snapshot is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) Watch(context.Context, *connect.Request[v1.PresenceWatchRequest], *connect.ServerStream[v1.PresenceWatchResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Watch is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) SetPresence(context.Context, *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.SetPresence is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) Attach(context.Context, *connect.Request[v1.AttachRequest], *connect.ServerStream[v1.AttachResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Attach is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) Report(context.Context, *connect.Request[v1.ReportRequest]) (*connect.Response[v1.ReportResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Report is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) Detach(context.Context, *connect.Request[v1.DetachRequest]) (*connect.Response[v1.DetachResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Detach is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) Why(context.Context, *connect.Request[v1.PresenceWhyRequest]) (*connect.Response[v1.PresenceWhyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Why is not implemented"))
+}
+
+// LiveServiceClient is a client for the weft.v1.LiveService service.
+type LiveServiceClient interface {
+	// Send gives messages to who is there now. They are never stored.
+	Send(context.Context, *connect.Request[v1.LiveSendRequest]) (*connect.Response[v1.LiveSendResponse], error)
+	// Subscribe receives live messages from now on, in batches.
+	Subscribe(context.Context, *connect.Request[v1.LiveSubscribeRequest]) (*connect.ServerStreamForClient[v1.LiveSubscribeResponse], error)
+}
+
+// NewLiveServiceClient constructs a client for the weft.v1.LiveService service. By default, it uses
+// the Connect protocol with the binary Protobuf Codec, asks for gzipped responses, and sends
+// uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the connect.WithGRPC() or
+// connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewLiveServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) LiveServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	liveServiceMethods := v1.File_weft_v1_api_proto.Services().ByName("LiveService").Methods()
+	return &liveServiceClient{
+		send: connect.NewClient[v1.LiveSendRequest, v1.LiveSendResponse](
+			httpClient,
+			baseURL+LiveServiceSendProcedure,
+			connect.WithSchema(liveServiceMethods.ByName("Send")),
+			connect.WithClientOptions(opts...),
+		),
+		subscribe: connect.NewClient[v1.LiveSubscribeRequest, v1.LiveSubscribeResponse](
+			httpClient,
+			baseURL+LiveServiceSubscribeProcedure,
+			connect.WithSchema(liveServiceMethods.ByName("Subscribe")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// liveServiceClient implements LiveServiceClient.
+type liveServiceClient struct {
+	send      *connect.Client[v1.LiveSendRequest, v1.LiveSendResponse]
+	subscribe *connect.Client[v1.LiveSubscribeRequest, v1.LiveSubscribeResponse]
+}
+
+// Send calls weft.v1.LiveService.Send.
+func (c *liveServiceClient) Send(ctx context.Context, req *connect.Request[v1.LiveSendRequest]) (*connect.Response[v1.LiveSendResponse], error) {
+	return c.send.CallUnary(ctx, req)
+}
+
+// Subscribe calls weft.v1.LiveService.Subscribe.
+func (c *liveServiceClient) Subscribe(ctx context.Context, req *connect.Request[v1.LiveSubscribeRequest]) (*connect.ServerStreamForClient[v1.LiveSubscribeResponse], error) {
+	return c.subscribe.CallServerStream(ctx, req)
+}
+
+// LiveServiceHandler is an implementation of the weft.v1.LiveService service.
+type LiveServiceHandler interface {
+	// Send gives messages to who is there now. They are never stored.
+	Send(context.Context, *connect.Request[v1.LiveSendRequest]) (*connect.Response[v1.LiveSendResponse], error)
+	// Subscribe receives live messages from now on, in batches.
+	Subscribe(context.Context, *connect.Request[v1.LiveSubscribeRequest], *connect.ServerStream[v1.LiveSubscribeResponse]) error
+}
+
+// NewLiveServiceHandler builds an HTTP handler from the service implementation. It returns the path
+// on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewLiveServiceHandler(svc LiveServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	liveServiceMethods := v1.File_weft_v1_api_proto.Services().ByName("LiveService").Methods()
+	liveServiceSendHandler := connect.NewUnaryHandler(
+		LiveServiceSendProcedure,
+		svc.Send,
+		connect.WithSchema(liveServiceMethods.ByName("Send")),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveServiceSubscribeHandler := connect.NewServerStreamHandler(
+		LiveServiceSubscribeProcedure,
+		svc.Subscribe,
+		connect.WithSchema(liveServiceMethods.ByName("Subscribe")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/weft.v1.LiveService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case LiveServiceSendProcedure:
+			liveServiceSendHandler.ServeHTTP(w, r)
+		case LiveServiceSubscribeProcedure:
+			liveServiceSubscribeHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedLiveServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedLiveServiceHandler struct{}
+
+func (UnimplementedLiveServiceHandler) Send(context.Context, *connect.Request[v1.LiveSendRequest]) (*connect.Response[v1.LiveSendResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.LiveService.Send is not implemented"))
+}
+
+func (UnimplementedLiveServiceHandler) Subscribe(context.Context, *connect.Request[v1.LiveSubscribeRequest], *connect.ServerStream[v1.LiveSubscribeResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.LiveService.Subscribe is not implemented"))
 }
