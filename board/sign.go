@@ -19,6 +19,9 @@ const (
 	SignInvite      = "invite"
 	SignBeat        = "beat"
 	SignMark        = "mark"
+	SignPresence    = "presence" // of a node, over a PresenceBeat
+	SignAlive       = "alive"    // of a node, over a NodeAlive
+	SignLive        = "live"     // of a device, over a LiveBatch
 )
 
 // Key is a private Ed25519 key of a device, a node, an invite or a recovery. Safe for concurrent use.

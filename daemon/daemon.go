@@ -141,7 +141,7 @@ func (d *Daemon) listen() error {
 	}
 	api, err := rpc.NewHandler(rpc.Options{
 		Store:           d.store,
-		Mesh:            meshFace{d.mesh, d.store, d.id.Node.Public(), d.cfg.Now},
+		Mesh:            meshFace{d.mesh, d.store, d.id.Node.Public(), d.cfg.Now, d.registry},
 		Identity:        d.id.User,
 		Node:            d.id.Node.Public(),
 		Info:            d.Info,

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/p2p"
@@ -20,6 +22,8 @@ type meshFace struct {
 	store *store.Store
 	self  board.NodeID
 	now   func() time.Time
+
+	metrics prometheus.Gatherer
 }
 
 var _ rpc.Mesh = meshFace{}

@@ -49,6 +49,8 @@ type Mesh interface {
 	// Followers says of each node of a team, this one too, in order, whether it holds all of these records, and when it was
 	// last heard.
 	Followers(b board.ID, at []board.Position) []Follower
+	// Traffic is what the mesh has carried.
+	Traffic() Traffic
 	// WatchReplicated nudges when Replicated or Followers may have changed; a nudge can be lost only if another waits. The function ends it.
 	WatchReplicated() (<-chan struct{}, func())
 }
@@ -84,6 +86,7 @@ type service struct {
 	obs      *observer
 	sessions chan struct{} // a slot for each Sync stream
 	receipts *receipts
+	began    time.Time
 }
 
 // NewHandler is the whole API as one http.Handler: NodeService, TeamService, BoardService, SyncService, grpc.health.v1
@@ -99,7 +102,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams), receipts: &receipts{}}
+	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams), receipts: &receipts{}, began: o.Now()}
 	options := append(codecs(),
 		connect.WithInterceptors(obs),
 		connect.WithReadMaxBytes(MaxRequest+envelopeSize), // of what was compressed; see limitBody

@@ -23,6 +23,7 @@ type Mesh struct {
 		heard   time.Time
 		peers   []*weftv1.Peer
 		status  []*weftv1.BoardSync
+		traffic rpc.Traffic
 		watch   map[chan struct{}]bool
 	}
 }
@@ -87,6 +88,20 @@ func (m *Mesh) SetStatus(peers []*weftv1.Peer, status []*weftv1.BoardSync, heard
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.peers, m.mu.status, m.mu.heard = peers, status, heard
+}
+
+// SetTraffic answers Traffic.
+func (m *Mesh) SetTraffic(t rpc.Traffic) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.traffic = t
+}
+
+// Traffic is what SetTraffic set.
+func (m *Mesh) Traffic() rpc.Traffic {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.traffic
 }
 
 // Watchers is how many WatchReplicated are open.

@@ -1474,6 +1474,256 @@ func (x *TakeRecoveryKeyResponse) GetWords() string {
 	return ""
 }
 
+type GetTrafficRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTrafficRequest) Reset() {
+	*x = GetTrafficRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTrafficRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTrafficRequest) ProtoMessage() {}
+
+func (x *GetTrafficRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTrafficRequest.ProtoReflect.Descriptor instead.
+func (*GetTrafficRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{20}
+}
+
+// Traffic is what went between this node and others for one purpose.
+type Traffic struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // push, sync, presence, probe, live, ...
+	SentBytes     uint64                 `protobuf:"varint,2,opt,name=sent_bytes,json=sentBytes,proto3" json:"sent_bytes,omitempty"`
+	ReceivedBytes uint64                 `protobuf:"varint,3,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traffic) Reset() {
+	*x = Traffic{}
+	mi := &file_weft_v1_api_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traffic) ProtoMessage() {}
+
+func (x *Traffic) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
+func (*Traffic) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Traffic) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Traffic) GetSentBytes() uint64 {
+	if x != nil {
+		return x.SentBytes
+	}
+	return 0
+}
+
+func (x *Traffic) GetReceivedBytes() uint64 {
+	if x != nil {
+		return x.ReceivedBytes
+	}
+	return 0
+}
+
+// TopicPeers says how many nodes gossip with this one about a team.
+type TopicPeers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"`
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	Peers         uint32                 `protobuf:"varint,3,opt,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopicPeers) Reset() {
+	*x = TopicPeers{}
+	mi := &file_weft_v1_api_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopicPeers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopicPeers) ProtoMessage() {}
+
+func (x *TopicPeers) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopicPeers.ProtoReflect.Descriptor instead.
+func (*TopicPeers) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TopicPeers) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *TopicPeers) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *TopicPeers) GetPeers() uint32 {
+	if x != nil {
+		return x.Peers
+	}
+	return 0
+}
+
+type GetTrafficResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UptimeMs      uint64                 `protobuf:"varint,1,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"` // when this was counted
+	Kinds         []*Traffic             `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"`                        // sorted by kind
+	Topics        []*TopicPeers          `protobuf:"bytes,3,rep,name=topics,proto3" json:"topics,omitempty"`                      // sorted by team
+	Sessions      uint32                 `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"`                 // of presence, the daemon's own included
+	Watchers      uint32                 `protobuf:"varint,5,opt,name=watchers,proto3" json:"watchers,omitempty"`                 // streams of PresenceService.Watch
+	Listeners     uint32                 `protobuf:"varint,6,opt,name=listeners,proto3" json:"listeners,omitempty"`               // streams of LiveService.Subscribe
+	SyncStreams   uint32                 `protobuf:"varint,7,opt,name=sync_streams,json=syncStreams,proto3" json:"sync_streams,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTrafficResponse) Reset() {
+	*x = GetTrafficResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTrafficResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTrafficResponse) ProtoMessage() {}
+
+func (x *GetTrafficResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTrafficResponse.ProtoReflect.Descriptor instead.
+func (*GetTrafficResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetTrafficResponse) GetUptimeMs() uint64 {
+	if x != nil {
+		return x.UptimeMs
+	}
+	return 0
+}
+
+func (x *GetTrafficResponse) GetKinds() []*Traffic {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *GetTrafficResponse) GetTopics() []*TopicPeers {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+func (x *GetTrafficResponse) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *GetTrafficResponse) GetWatchers() uint32 {
+	if x != nil {
+		return x.Watchers
+	}
+	return 0
+}
+
+func (x *GetTrafficResponse) GetListeners() uint32 {
+	if x != nil {
+		return x.Listeners
+	}
+	return 0
+}
+
+func (x *GetTrafficResponse) GetSyncStreams() uint32 {
+	if x != nil {
+		return x.SyncStreams
+	}
+	return 0
+}
+
 type BoardHashRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
@@ -1484,7 +1734,7 @@ type BoardHashRequest struct {
 
 func (x *BoardHashRequest) Reset() {
 	*x = BoardHashRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[20]
+	mi := &file_weft_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1746,7 @@ func (x *BoardHashRequest) String() string {
 func (*BoardHashRequest) ProtoMessage() {}
 
 func (x *BoardHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[20]
+	mi := &file_weft_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1759,7 @@ func (x *BoardHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardHashRequest.ProtoReflect.Descriptor instead.
 func (*BoardHashRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BoardHashRequest) GetTeam() string {
@@ -1536,7 +1786,7 @@ type BoardHashResponse struct {
 
 func (x *BoardHashResponse) Reset() {
 	*x = BoardHashResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[21]
+	mi := &file_weft_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1798,7 @@ func (x *BoardHashResponse) String() string {
 func (*BoardHashResponse) ProtoMessage() {}
 
 func (x *BoardHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[21]
+	mi := &file_weft_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1811,7 @@ func (x *BoardHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardHashResponse.ProtoReflect.Descriptor instead.
 func (*BoardHashResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BoardHashResponse) GetHash() string {
@@ -1588,7 +1838,7 @@ type CreateTeamRequest struct {
 
 func (x *CreateTeamRequest) Reset() {
 	*x = CreateTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[22]
+	mi := &file_weft_v1_api_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1850,7 @@ func (x *CreateTeamRequest) String() string {
 func (*CreateTeamRequest) ProtoMessage() {}
 
 func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[22]
+	mi := &file_weft_v1_api_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1863,7 @@ func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTeamRequest.ProtoReflect.Descriptor instead.
 func (*CreateTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateTeamRequest) GetName() string {
@@ -1641,7 +1891,7 @@ type CreateTeamResponse struct {
 
 func (x *CreateTeamResponse) Reset() {
 	*x = CreateTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[23]
+	mi := &file_weft_v1_api_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1903,7 @@ func (x *CreateTeamResponse) String() string {
 func (*CreateTeamResponse) ProtoMessage() {}
 
 func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[23]
+	mi := &file_weft_v1_api_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1916,7 @@ func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTeamResponse.ProtoReflect.Descriptor instead.
 func (*CreateTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateTeamResponse) GetTeamId() string {
@@ -1698,7 +1948,7 @@ type ListTeamsRequest struct {
 
 func (x *ListTeamsRequest) Reset() {
 	*x = ListTeamsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[24]
+	mi := &file_weft_v1_api_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1960,7 @@ func (x *ListTeamsRequest) String() string {
 func (*ListTeamsRequest) ProtoMessage() {}
 
 func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[24]
+	mi := &file_weft_v1_api_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1973,7 @@ func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTeamsRequest.ProtoReflect.Descriptor instead.
 func (*ListTeamsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{28}
 }
 
 type Team struct {
@@ -1750,7 +2000,7 @@ type Team struct {
 
 func (x *Team) Reset() {
 	*x = Team{}
-	mi := &file_weft_v1_api_proto_msgTypes[25]
+	mi := &file_weft_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +2012,7 @@ func (x *Team) String() string {
 func (*Team) ProtoMessage() {}
 
 func (x *Team) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[25]
+	mi := &file_weft_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +2025,7 @@ func (x *Team) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Team.ProtoReflect.Descriptor instead.
 func (*Team) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Team) GetTeamId() string {
@@ -1885,7 +2135,7 @@ type ListTeamsResponse struct {
 
 func (x *ListTeamsResponse) Reset() {
 	*x = ListTeamsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[26]
+	mi := &file_weft_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +2147,7 @@ func (x *ListTeamsResponse) String() string {
 func (*ListTeamsResponse) ProtoMessage() {}
 
 func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[26]
+	mi := &file_weft_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +2160,7 @@ func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTeamsResponse.ProtoReflect.Descriptor instead.
 func (*ListTeamsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListTeamsResponse) GetTeams() []*Team {
@@ -1929,7 +2179,7 @@ type GetTeamRequest struct {
 
 func (x *GetTeamRequest) Reset() {
 	*x = GetTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[27]
+	mi := &file_weft_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2191,7 @@ func (x *GetTeamRequest) String() string {
 func (*GetTeamRequest) ProtoMessage() {}
 
 func (x *GetTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[27]
+	mi := &file_weft_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2204,7 @@ func (x *GetTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTeamRequest.ProtoReflect.Descriptor instead.
 func (*GetTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetTeamRequest) GetTeam() string {
@@ -1987,7 +2237,7 @@ type GetTeamResponse struct {
 
 func (x *GetTeamResponse) Reset() {
 	*x = GetTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[28]
+	mi := &file_weft_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1999,7 +2249,7 @@ func (x *GetTeamResponse) String() string {
 func (*GetTeamResponse) ProtoMessage() {}
 
 func (x *GetTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[28]
+	mi := &file_weft_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2012,7 +2262,7 @@ func (x *GetTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTeamResponse.ProtoReflect.Descriptor instead.
 func (*GetTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetTeamResponse) GetTeam() *Team {
@@ -2140,7 +2390,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_weft_v1_api_proto_msgTypes[29]
+	mi := &file_weft_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2402,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[29]
+	mi := &file_weft_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2415,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Policy) GetJoin() string {
@@ -2262,7 +2512,7 @@ type InviteInfo struct {
 
 func (x *InviteInfo) Reset() {
 	*x = InviteInfo{}
-	mi := &file_weft_v1_api_proto_msgTypes[30]
+	mi := &file_weft_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2524,7 @@ func (x *InviteInfo) String() string {
 func (*InviteInfo) ProtoMessage() {}
 
 func (x *InviteInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[30]
+	mi := &file_weft_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2537,7 @@ func (x *InviteInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteInfo.ProtoReflect.Descriptor instead.
 func (*InviteInfo) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *InviteInfo) GetInviteId() string {
@@ -2363,7 +2613,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[31]
+	mi := &file_weft_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2625,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[31]
+	mi := &file_weft_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2638,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListMembersRequest) GetTeam() string {
@@ -2426,7 +2676,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_weft_v1_api_proto_msgTypes[32]
+	mi := &file_weft_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2688,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[32]
+	mi := &file_weft_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2701,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Member) GetUserId() string {
@@ -2554,7 +2804,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[33]
+	mi := &file_weft_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +2816,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[33]
+	mi := &file_weft_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +2829,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListMembersResponse) GetMembers() []*Member {
@@ -2602,7 +2852,7 @@ type CreateInviteRequest struct {
 
 func (x *CreateInviteRequest) Reset() {
 	*x = CreateInviteRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[34]
+	mi := &file_weft_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2864,7 @@ func (x *CreateInviteRequest) String() string {
 func (*CreateInviteRequest) ProtoMessage() {}
 
 func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[34]
+	mi := &file_weft_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2877,7 @@ func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateInviteRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateInviteRequest) GetTeam() string {
@@ -2677,7 +2927,7 @@ type CreateInviteResponse struct {
 
 func (x *CreateInviteResponse) Reset() {
 	*x = CreateInviteResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[35]
+	mi := &file_weft_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2689,7 +2939,7 @@ func (x *CreateInviteResponse) String() string {
 func (*CreateInviteResponse) ProtoMessage() {}
 
 func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[35]
+	mi := &file_weft_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2702,7 +2952,7 @@ func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateInviteResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateInviteResponse) GetLink() string {
@@ -2742,7 +2992,7 @@ type ListInvitesRequest struct {
 
 func (x *ListInvitesRequest) Reset() {
 	*x = ListInvitesRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[36]
+	mi := &file_weft_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2754,7 +3004,7 @@ func (x *ListInvitesRequest) String() string {
 func (*ListInvitesRequest) ProtoMessage() {}
 
 func (x *ListInvitesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[36]
+	mi := &file_weft_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2767,7 +3017,7 @@ func (x *ListInvitesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitesRequest.ProtoReflect.Descriptor instead.
 func (*ListInvitesRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListInvitesRequest) GetTeam() string {
@@ -2786,7 +3036,7 @@ type ListInvitesResponse struct {
 
 func (x *ListInvitesResponse) Reset() {
 	*x = ListInvitesResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[37]
+	mi := &file_weft_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +3048,7 @@ func (x *ListInvitesResponse) String() string {
 func (*ListInvitesResponse) ProtoMessage() {}
 
 func (x *ListInvitesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[37]
+	mi := &file_weft_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +3061,7 @@ func (x *ListInvitesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitesResponse.ProtoReflect.Descriptor instead.
 func (*ListInvitesResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListInvitesResponse) GetInvites() []*InviteInfo {
@@ -2832,7 +3082,7 @@ type RevokeInviteRequest struct {
 
 func (x *RevokeInviteRequest) Reset() {
 	*x = RevokeInviteRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[38]
+	mi := &file_weft_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2844,7 +3094,7 @@ func (x *RevokeInviteRequest) String() string {
 func (*RevokeInviteRequest) ProtoMessage() {}
 
 func (x *RevokeInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[38]
+	mi := &file_weft_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2857,7 +3107,7 @@ func (x *RevokeInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInviteRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInviteRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RevokeInviteRequest) GetTeam() string {
@@ -2898,7 +3148,7 @@ type ChangeResponse struct {
 
 func (x *ChangeResponse) Reset() {
 	*x = ChangeResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[39]
+	mi := &file_weft_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3160,7 @@ func (x *ChangeResponse) String() string {
 func (*ChangeResponse) ProtoMessage() {}
 
 func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[39]
+	mi := &file_weft_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3173,7 @@ func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
 func (*ChangeResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ChangeResponse) GetDid() string {
@@ -2987,7 +3237,7 @@ type Follow struct {
 
 func (x *Follow) Reset() {
 	*x = Follow{}
-	mi := &file_weft_v1_api_proto_msgTypes[40]
+	mi := &file_weft_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2999,7 +3249,7 @@ func (x *Follow) String() string {
 func (*Follow) ProtoMessage() {}
 
 func (x *Follow) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[40]
+	mi := &file_weft_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3012,7 +3262,7 @@ func (x *Follow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Follow.ProtoReflect.Descriptor instead.
 func (*Follow) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Follow) GetFollowedBy() uint32 {
@@ -3048,7 +3298,7 @@ type NodeBehind struct {
 
 func (x *NodeBehind) Reset() {
 	*x = NodeBehind{}
-	mi := &file_weft_v1_api_proto_msgTypes[41]
+	mi := &file_weft_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3310,7 @@ func (x *NodeBehind) String() string {
 func (*NodeBehind) ProtoMessage() {}
 
 func (x *NodeBehind) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[41]
+	mi := &file_weft_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3323,7 @@ func (x *NodeBehind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeBehind.ProtoReflect.Descriptor instead.
 func (*NodeBehind) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *NodeBehind) GetNodeId() string {
@@ -3117,7 +3367,7 @@ type SetRoleRequest struct {
 
 func (x *SetRoleRequest) Reset() {
 	*x = SetRoleRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[42]
+	mi := &file_weft_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3129,7 +3379,7 @@ func (x *SetRoleRequest) String() string {
 func (*SetRoleRequest) ProtoMessage() {}
 
 func (x *SetRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[42]
+	mi := &file_weft_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3142,7 +3392,7 @@ func (x *SetRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRoleRequest.ProtoReflect.Descriptor instead.
 func (*SetRoleRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SetRoleRequest) GetTeam() string {
@@ -3192,7 +3442,7 @@ type RecutRequest struct {
 
 func (x *RecutRequest) Reset() {
 	*x = RecutRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[43]
+	mi := &file_weft_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3204,7 +3454,7 @@ func (x *RecutRequest) String() string {
 func (*RecutRequest) ProtoMessage() {}
 
 func (x *RecutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[43]
+	mi := &file_weft_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3217,7 +3467,7 @@ func (x *RecutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecutRequest.ProtoReflect.Descriptor instead.
 func (*RecutRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RecutRequest) GetTeam() string {
@@ -3258,7 +3508,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[44]
+	mi := &file_weft_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3520,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[44]
+	mi := &file_weft_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3533,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LeaveRequest) GetTeam() string {
@@ -3309,7 +3559,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[45]
+	mi := &file_weft_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3321,7 +3571,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[45]
+	mi := &file_weft_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3334,7 +3584,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListRequestsRequest) GetTeam() string {
@@ -3360,7 +3610,7 @@ type TeamRequest struct {
 
 func (x *TeamRequest) Reset() {
 	*x = TeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[46]
+	mi := &file_weft_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3372,7 +3622,7 @@ func (x *TeamRequest) String() string {
 func (*TeamRequest) ProtoMessage() {}
 
 func (x *TeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[46]
+	mi := &file_weft_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3385,7 +3635,7 @@ func (x *TeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamRequest.ProtoReflect.Descriptor instead.
 func (*TeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TeamRequest) GetTeamId() string {
@@ -3453,7 +3703,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[47]
+	mi := &file_weft_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +3715,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[47]
+	mi := &file_weft_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +3728,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*TeamRequest {
@@ -3500,7 +3750,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[48]
+	mi := &file_weft_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3512,7 +3762,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[48]
+	mi := &file_weft_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3525,7 +3775,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ApproveRequest) GetTeam() string {
@@ -3568,7 +3818,7 @@ type RejectRequest struct {
 
 func (x *RejectRequest) Reset() {
 	*x = RejectRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[49]
+	mi := &file_weft_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3580,7 +3830,7 @@ func (x *RejectRequest) String() string {
 func (*RejectRequest) ProtoMessage() {}
 
 func (x *RejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[49]
+	mi := &file_weft_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3593,7 +3843,7 @@ func (x *RejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRequest.ProtoReflect.Descriptor instead.
 func (*RejectRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RejectRequest) GetTeam() string {
@@ -3643,7 +3893,7 @@ type ChangeCharterRequest struct {
 
 func (x *ChangeCharterRequest) Reset() {
 	*x = ChangeCharterRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[50]
+	mi := &file_weft_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3655,7 +3905,7 @@ func (x *ChangeCharterRequest) String() string {
 func (*ChangeCharterRequest) ProtoMessage() {}
 
 func (x *ChangeCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[50]
+	mi := &file_weft_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3668,7 +3918,7 @@ func (x *ChangeCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCharterRequest.ProtoReflect.Descriptor instead.
 func (*ChangeCharterRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ChangeCharterRequest) GetTeam() string {
@@ -3768,7 +4018,7 @@ type SetPolicyRequest struct {
 
 func (x *SetPolicyRequest) Reset() {
 	*x = SetPolicyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[51]
+	mi := &file_weft_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3780,7 +4030,7 @@ func (x *SetPolicyRequest) String() string {
 func (*SetPolicyRequest) ProtoMessage() {}
 
 func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[51]
+	mi := &file_weft_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3793,7 +4043,7 @@ func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*SetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SetPolicyRequest) GetTeam() string {
@@ -3892,7 +4142,7 @@ type SetNodeRequest struct {
 
 func (x *SetNodeRequest) Reset() {
 	*x = SetNodeRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[52]
+	mi := &file_weft_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3904,7 +4154,7 @@ func (x *SetNodeRequest) String() string {
 func (*SetNodeRequest) ProtoMessage() {}
 
 func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[52]
+	mi := &file_weft_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3917,7 +4167,7 @@ func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodeRequest.ProtoReflect.Descriptor instead.
 func (*SetNodeRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SetNodeRequest) GetTeam() string {
@@ -3959,7 +4209,7 @@ type DisbandRequest struct {
 
 func (x *DisbandRequest) Reset() {
 	*x = DisbandRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[53]
+	mi := &file_weft_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3971,7 +4221,7 @@ func (x *DisbandRequest) String() string {
 func (*DisbandRequest) ProtoMessage() {}
 
 func (x *DisbandRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[53]
+	mi := &file_weft_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3984,7 +4234,7 @@ func (x *DisbandRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisbandRequest.ProtoReflect.Descriptor instead.
 func (*DisbandRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DisbandRequest) GetTeam() string {
@@ -4017,7 +4267,7 @@ type ProposalsRequest struct {
 
 func (x *ProposalsRequest) Reset() {
 	*x = ProposalsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[54]
+	mi := &file_weft_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4029,7 +4279,7 @@ func (x *ProposalsRequest) String() string {
 func (*ProposalsRequest) ProtoMessage() {}
 
 func (x *ProposalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[54]
+	mi := &file_weft_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4042,7 +4292,7 @@ func (x *ProposalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalsRequest.ProtoReflect.Descriptor instead.
 func (*ProposalsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ProposalsRequest) GetTeam() string {
@@ -4070,7 +4320,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_weft_v1_api_proto_msgTypes[55]
+	mi := &file_weft_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4082,7 +4332,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[55]
+	mi := &file_weft_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4095,7 +4345,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Proposal) GetCharterId() string {
@@ -4177,7 +4427,7 @@ type ProposalsResponse struct {
 
 func (x *ProposalsResponse) Reset() {
 	*x = ProposalsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[56]
+	mi := &file_weft_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4439,7 @@ func (x *ProposalsResponse) String() string {
 func (*ProposalsResponse) ProtoMessage() {}
 
 func (x *ProposalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[56]
+	mi := &file_weft_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4452,7 @@ func (x *ProposalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalsResponse.ProtoReflect.Descriptor instead.
 func (*ProposalsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ProposalsResponse) GetProposals() []*Proposal {
@@ -4223,7 +4473,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[57]
+	mi := &file_weft_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4235,7 +4485,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[57]
+	mi := &file_weft_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4248,7 +4498,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AcknowledgeRequest) GetTeam() string {
@@ -4283,7 +4533,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[58]
+	mi := &file_weft_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4295,7 +4545,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[58]
+	mi := &file_weft_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4308,7 +4558,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LogRequest) GetTeam() string {
@@ -4351,7 +4601,7 @@ type LogEvent struct {
 
 func (x *LogEvent) Reset() {
 	*x = LogEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[59]
+	mi := &file_weft_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4363,7 +4613,7 @@ func (x *LogEvent) String() string {
 func (*LogEvent) ProtoMessage() {}
 
 func (x *LogEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[59]
+	mi := &file_weft_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4376,7 +4626,7 @@ func (x *LogEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEvent.ProtoReflect.Descriptor instead.
 func (*LogEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *LogEvent) GetObjectId() string {
@@ -4459,7 +4709,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[60]
+	mi := &file_weft_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4471,7 +4721,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[60]
+	mi := &file_weft_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4484,7 +4734,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *LogResponse) GetEvents() []*LogEvent {
@@ -4511,7 +4761,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[61]
+	mi := &file_weft_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4523,7 +4773,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[61]
+	mi := &file_weft_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4536,7 +4786,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *WhyRequest) GetTeam() string {
@@ -4566,7 +4816,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[62]
+	mi := &file_weft_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +4828,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[62]
+	mi := &file_weft_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,7 +4841,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *WhyResponse) GetUserId() string {
@@ -4640,7 +4890,7 @@ type FollowersRequest struct {
 
 func (x *FollowersRequest) Reset() {
 	*x = FollowersRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[63]
+	mi := &file_weft_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +4902,7 @@ func (x *FollowersRequest) String() string {
 func (*FollowersRequest) ProtoMessage() {}
 
 func (x *FollowersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[63]
+	mi := &file_weft_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +4915,7 @@ func (x *FollowersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowersRequest.ProtoReflect.Descriptor instead.
 func (*FollowersRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *FollowersRequest) GetTeam() string {
@@ -4698,7 +4948,7 @@ type FollowersResponse struct {
 
 func (x *FollowersResponse) Reset() {
 	*x = FollowersResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[64]
+	mi := &file_weft_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4710,7 +4960,7 @@ func (x *FollowersResponse) String() string {
 func (*FollowersResponse) ProtoMessage() {}
 
 func (x *FollowersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[64]
+	mi := &file_weft_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4723,7 +4973,7 @@ func (x *FollowersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowersResponse.ProtoReflect.Descriptor instead.
 func (*FollowersResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *FollowersResponse) GetFollow() *Follow {
@@ -4742,7 +4992,7 @@ type ListDroppedRequest struct {
 
 func (x *ListDroppedRequest) Reset() {
 	*x = ListDroppedRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[65]
+	mi := &file_weft_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4754,7 +5004,7 @@ func (x *ListDroppedRequest) String() string {
 func (*ListDroppedRequest) ProtoMessage() {}
 
 func (x *ListDroppedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[65]
+	mi := &file_weft_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4767,7 +5017,7 @@ func (x *ListDroppedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDroppedRequest.ProtoReflect.Descriptor instead.
 func (*ListDroppedRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListDroppedRequest) GetTeam() string {
@@ -4786,7 +5036,7 @@ type ListDroppedResponse struct {
 
 func (x *ListDroppedResponse) Reset() {
 	*x = ListDroppedResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[66]
+	mi := &file_weft_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4798,7 +5048,7 @@ func (x *ListDroppedResponse) String() string {
 func (*ListDroppedResponse) ProtoMessage() {}
 
 func (x *ListDroppedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[66]
+	mi := &file_weft_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4811,7 +5061,7 @@ func (x *ListDroppedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDroppedResponse.ProtoReflect.Descriptor instead.
 func (*ListDroppedResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ListDroppedResponse) GetActs() []*DroppedAct {
@@ -4833,7 +5083,7 @@ type DroppedAct struct {
 
 func (x *DroppedAct) Reset() {
 	*x = DroppedAct{}
-	mi := &file_weft_v1_api_proto_msgTypes[67]
+	mi := &file_weft_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4845,7 +5095,7 @@ func (x *DroppedAct) String() string {
 func (*DroppedAct) ProtoMessage() {}
 
 func (x *DroppedAct) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[67]
+	mi := &file_weft_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4858,7 +5108,7 @@ func (x *DroppedAct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedAct.ProtoReflect.Descriptor instead.
 func (*DroppedAct) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *DroppedAct) GetTeamId() string {
@@ -4900,7 +5150,7 @@ type ReissueRequest struct {
 
 func (x *ReissueRequest) Reset() {
 	*x = ReissueRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[68]
+	mi := &file_weft_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4912,7 +5162,7 @@ func (x *ReissueRequest) String() string {
 func (*ReissueRequest) ProtoMessage() {}
 
 func (x *ReissueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[68]
+	mi := &file_weft_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4925,7 +5175,7 @@ func (x *ReissueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReissueRequest.ProtoReflect.Descriptor instead.
 func (*ReissueRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ReissueRequest) GetTeam() string {
@@ -4960,7 +5210,7 @@ type JoinTeamRequest struct {
 
 func (x *JoinTeamRequest) Reset() {
 	*x = JoinTeamRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[69]
+	mi := &file_weft_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +5222,7 @@ func (x *JoinTeamRequest) String() string {
 func (*JoinTeamRequest) ProtoMessage() {}
 
 func (x *JoinTeamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[69]
+	mi := &file_weft_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4985,7 +5235,7 @@ func (x *JoinTeamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTeamRequest.ProtoReflect.Descriptor instead.
 func (*JoinTeamRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *JoinTeamRequest) GetLink() string {
@@ -5023,7 +5273,7 @@ type JoinTeamResponse struct {
 
 func (x *JoinTeamResponse) Reset() {
 	*x = JoinTeamResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[70]
+	mi := &file_weft_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5035,7 +5285,7 @@ func (x *JoinTeamResponse) String() string {
 func (*JoinTeamResponse) ProtoMessage() {}
 
 func (x *JoinTeamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[70]
+	mi := &file_weft_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5298,7 @@ func (x *JoinTeamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTeamResponse.ProtoReflect.Descriptor instead.
 func (*JoinTeamResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *JoinTeamResponse) GetTeamId() string {
@@ -5109,7 +5359,7 @@ type Board struct {
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_weft_v1_api_proto_msgTypes[71]
+	mi := &file_weft_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5121,7 +5371,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[71]
+	mi := &file_weft_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5134,7 +5384,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Board) GetBoardId() string {
@@ -5203,7 +5453,7 @@ type CreateBoardRequest struct {
 
 func (x *CreateBoardRequest) Reset() {
 	*x = CreateBoardRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[72]
+	mi := &file_weft_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5215,7 +5465,7 @@ func (x *CreateBoardRequest) String() string {
 func (*CreateBoardRequest) ProtoMessage() {}
 
 func (x *CreateBoardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[72]
+	mi := &file_weft_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5228,7 +5478,7 @@ func (x *CreateBoardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBoardRequest.ProtoReflect.Descriptor instead.
 func (*CreateBoardRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *CreateBoardRequest) GetTeam() string {
@@ -5254,7 +5504,7 @@ type CreateBoardResponse struct {
 
 func (x *CreateBoardResponse) Reset() {
 	*x = CreateBoardResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[73]
+	mi := &file_weft_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5266,7 +5516,7 @@ func (x *CreateBoardResponse) String() string {
 func (*CreateBoardResponse) ProtoMessage() {}
 
 func (x *CreateBoardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[73]
+	mi := &file_weft_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5279,7 +5529,7 @@ func (x *CreateBoardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBoardResponse.ProtoReflect.Descriptor instead.
 func (*CreateBoardResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *CreateBoardResponse) GetBoardId() string {
@@ -5299,7 +5549,7 @@ type ListBoardsRequest struct {
 
 func (x *ListBoardsRequest) Reset() {
 	*x = ListBoardsRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[74]
+	mi := &file_weft_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5311,7 +5561,7 @@ func (x *ListBoardsRequest) String() string {
 func (*ListBoardsRequest) ProtoMessage() {}
 
 func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[74]
+	mi := &file_weft_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5324,7 +5574,7 @@ func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsRequest.ProtoReflect.Descriptor instead.
 func (*ListBoardsRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListBoardsRequest) GetTeam() string {
@@ -5350,7 +5600,7 @@ type ListBoardsResponse struct {
 
 func (x *ListBoardsResponse) Reset() {
 	*x = ListBoardsResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[75]
+	mi := &file_weft_v1_api_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5362,7 +5612,7 @@ func (x *ListBoardsResponse) String() string {
 func (*ListBoardsResponse) ProtoMessage() {}
 
 func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[75]
+	mi := &file_weft_v1_api_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5375,7 +5625,7 @@ func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsResponse.ProtoReflect.Descriptor instead.
 func (*ListBoardsResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListBoardsResponse) GetBoards() []*Board {
@@ -5414,7 +5664,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_weft_v1_api_proto_msgTypes[76]
+	mi := &file_weft_v1_api_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5426,7 +5676,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[76]
+	mi := &file_weft_v1_api_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5439,7 +5689,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{76}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Entry) GetEntryId() string {
@@ -5581,7 +5831,7 @@ type NewPost struct {
 
 func (x *NewPost) Reset() {
 	*x = NewPost{}
-	mi := &file_weft_v1_api_proto_msgTypes[77]
+	mi := &file_weft_v1_api_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5593,7 +5843,7 @@ func (x *NewPost) String() string {
 func (*NewPost) ProtoMessage() {}
 
 func (x *NewPost) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[77]
+	mi := &file_weft_v1_api_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5606,7 +5856,7 @@ func (x *NewPost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewPost.ProtoReflect.Descriptor instead.
 func (*NewPost) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{77}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *NewPost) GetText() string {
@@ -5651,7 +5901,7 @@ type PostRequest struct {
 
 func (x *PostRequest) Reset() {
 	*x = PostRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[78]
+	mi := &file_weft_v1_api_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5663,7 +5913,7 @@ func (x *PostRequest) String() string {
 func (*PostRequest) ProtoMessage() {}
 
 func (x *PostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[78]
+	mi := &file_weft_v1_api_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5676,7 +5926,7 @@ func (x *PostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostRequest.ProtoReflect.Descriptor instead.
 func (*PostRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{78}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PostRequest) GetTeam() string {
@@ -5740,7 +5990,7 @@ type PostResult struct {
 
 func (x *PostResult) Reset() {
 	*x = PostResult{}
-	mi := &file_weft_v1_api_proto_msgTypes[79]
+	mi := &file_weft_v1_api_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5752,7 +6002,7 @@ func (x *PostResult) String() string {
 func (*PostResult) ProtoMessage() {}
 
 func (x *PostResult) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[79]
+	mi := &file_weft_v1_api_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5765,7 +6015,7 @@ func (x *PostResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostResult.ProtoReflect.Descriptor instead.
 func (*PostResult) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{79}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PostResult) GetEntryId() string {
@@ -5841,7 +6091,7 @@ type PostResponse struct {
 
 func (x *PostResponse) Reset() {
 	*x = PostResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[80]
+	mi := &file_weft_v1_api_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5853,7 +6103,7 @@ func (x *PostResponse) String() string {
 func (*PostResponse) ProtoMessage() {}
 
 func (x *PostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[80]
+	mi := &file_weft_v1_api_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5866,7 +6116,7 @@ func (x *PostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostResponse.ProtoReflect.Descriptor instead.
 func (*PostResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{80}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PostResponse) GetResults() []*PostResult {
@@ -5894,7 +6144,7 @@ type PostSignedRequest struct {
 
 func (x *PostSignedRequest) Reset() {
 	*x = PostSignedRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[81]
+	mi := &file_weft_v1_api_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5906,7 +6156,7 @@ func (x *PostSignedRequest) String() string {
 func (*PostSignedRequest) ProtoMessage() {}
 
 func (x *PostSignedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[81]
+	mi := &file_weft_v1_api_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5919,7 +6169,7 @@ func (x *PostSignedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostSignedRequest.ProtoReflect.Descriptor instead.
 func (*PostSignedRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{81}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PostSignedRequest) GetHeader() []byte {
@@ -5953,7 +6203,7 @@ type PostSignedResponse struct {
 
 func (x *PostSignedResponse) Reset() {
 	*x = PostSignedResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[82]
+	mi := &file_weft_v1_api_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5965,7 +6215,7 @@ func (x *PostSignedResponse) String() string {
 func (*PostSignedResponse) ProtoMessage() {}
 
 func (x *PostSignedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[82]
+	mi := &file_weft_v1_api_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5978,7 +6228,7 @@ func (x *PostSignedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostSignedResponse.ProtoReflect.Descriptor instead.
 func (*PostSignedResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{82}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PostSignedResponse) GetResult() *PostResult {
@@ -6007,7 +6257,7 @@ type WatchPostRequest struct {
 
 func (x *WatchPostRequest) Reset() {
 	*x = WatchPostRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[83]
+	mi := &file_weft_v1_api_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6019,7 +6269,7 @@ func (x *WatchPostRequest) String() string {
 func (*WatchPostRequest) ProtoMessage() {}
 
 func (x *WatchPostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[83]
+	mi := &file_weft_v1_api_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6032,7 +6282,7 @@ func (x *WatchPostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPostRequest.ProtoReflect.Descriptor instead.
 func (*WatchPostRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{83}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *WatchPostRequest) GetTeam() string {
@@ -6072,7 +6322,7 @@ type WatchPostResponse struct {
 
 func (x *WatchPostResponse) Reset() {
 	*x = WatchPostResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[84]
+	mi := &file_weft_v1_api_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6084,7 +6334,7 @@ func (x *WatchPostResponse) String() string {
 func (*WatchPostResponse) ProtoMessage() {}
 
 func (x *WatchPostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[84]
+	mi := &file_weft_v1_api_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6097,7 +6347,7 @@ func (x *WatchPostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPostResponse.ProtoReflect.Descriptor instead.
 func (*WatchPostResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{84}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *WatchPostResponse) GetResult() *PostResult {
@@ -6124,7 +6374,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[85]
+	mi := &file_weft_v1_api_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6136,7 +6386,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[85]
+	mi := &file_weft_v1_api_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6149,7 +6399,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{85}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *HistoryRequest) GetTeam() string {
@@ -6230,7 +6480,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[86]
+	mi := &file_weft_v1_api_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6242,7 +6492,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[86]
+	mi := &file_weft_v1_api_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6255,7 +6505,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{86}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *HistoryResponse) GetEntries() []*Entry {
@@ -6319,7 +6569,7 @@ type UnreadRequest struct {
 
 func (x *UnreadRequest) Reset() {
 	*x = UnreadRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[87]
+	mi := &file_weft_v1_api_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6331,7 +6581,7 @@ func (x *UnreadRequest) String() string {
 func (*UnreadRequest) ProtoMessage() {}
 
 func (x *UnreadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[87]
+	mi := &file_weft_v1_api_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6344,7 +6594,7 @@ func (x *UnreadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadRequest.ProtoReflect.Descriptor instead.
 func (*UnreadRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{87}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *UnreadRequest) GetTeam() string {
@@ -6388,7 +6638,7 @@ type UnreadBoard struct {
 
 func (x *UnreadBoard) Reset() {
 	*x = UnreadBoard{}
-	mi := &file_weft_v1_api_proto_msgTypes[88]
+	mi := &file_weft_v1_api_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6400,7 +6650,7 @@ func (x *UnreadBoard) String() string {
 func (*UnreadBoard) ProtoMessage() {}
 
 func (x *UnreadBoard) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[88]
+	mi := &file_weft_v1_api_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6413,7 +6663,7 @@ func (x *UnreadBoard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadBoard.ProtoReflect.Descriptor instead.
 func (*UnreadBoard) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{88}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *UnreadBoard) GetTeamId() string {
@@ -6460,7 +6710,7 @@ type UnreadResponse struct {
 
 func (x *UnreadResponse) Reset() {
 	*x = UnreadResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[89]
+	mi := &file_weft_v1_api_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6472,7 +6722,7 @@ func (x *UnreadResponse) String() string {
 func (*UnreadResponse) ProtoMessage() {}
 
 func (x *UnreadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[89]
+	mi := &file_weft_v1_api_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6485,7 +6735,7 @@ func (x *UnreadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnreadResponse.ProtoReflect.Descriptor instead.
 func (*UnreadResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{89}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *UnreadResponse) GetBoards() []*UnreadBoard {
@@ -6508,7 +6758,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[90]
+	mi := &file_weft_v1_api_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6520,7 +6770,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[90]
+	mi := &file_weft_v1_api_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6533,7 +6783,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{90}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *MarkReadRequest) GetTeam() string {
@@ -6580,7 +6830,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[91]
+	mi := &file_weft_v1_api_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6592,7 +6842,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[91]
+	mi := &file_weft_v1_api_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6605,7 +6855,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{91}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *MarkReadResponse) GetUnread() uint64 {
@@ -6628,7 +6878,7 @@ type SyncRequest struct {
 
 func (x *SyncRequest) Reset() {
 	*x = SyncRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[92]
+	mi := &file_weft_v1_api_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6640,7 +6890,7 @@ func (x *SyncRequest) String() string {
 func (*SyncRequest) ProtoMessage() {}
 
 func (x *SyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[92]
+	mi := &file_weft_v1_api_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6653,7 +6903,7 @@ func (x *SyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncRequest.ProtoReflect.Descriptor instead.
 func (*SyncRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{92}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *SyncRequest) GetCursor() string {
@@ -6703,7 +6953,7 @@ type SyncResponse struct {
 
 func (x *SyncResponse) Reset() {
 	*x = SyncResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[93]
+	mi := &file_weft_v1_api_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6715,7 +6965,7 @@ func (x *SyncResponse) String() string {
 func (*SyncResponse) ProtoMessage() {}
 
 func (x *SyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[93]
+	mi := &file_weft_v1_api_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6728,7 +6978,7 @@ func (x *SyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncResponse.ProtoReflect.Descriptor instead.
 func (*SyncResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{93}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *SyncResponse) GetEvents() []*SyncEvent {
@@ -6769,7 +7019,7 @@ type SyncEvent struct {
 
 func (x *SyncEvent) Reset() {
 	*x = SyncEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[94]
+	mi := &file_weft_v1_api_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6781,7 +7031,7 @@ func (x *SyncEvent) String() string {
 func (*SyncEvent) ProtoMessage() {}
 
 func (x *SyncEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[94]
+	mi := &file_weft_v1_api_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6794,7 +7044,7 @@ func (x *SyncEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncEvent.ProtoReflect.Descriptor instead.
 func (*SyncEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{94}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *SyncEvent) GetEvent() isSyncEvent_Event {
@@ -6911,7 +7161,7 @@ type EntryShown struct {
 
 func (x *EntryShown) Reset() {
 	*x = EntryShown{}
-	mi := &file_weft_v1_api_proto_msgTypes[95]
+	mi := &file_weft_v1_api_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6923,7 +7173,7 @@ func (x *EntryShown) String() string {
 func (*EntryShown) ProtoMessage() {}
 
 func (x *EntryShown) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[95]
+	mi := &file_weft_v1_api_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6936,7 +7186,7 @@ func (x *EntryShown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryShown.ProtoReflect.Descriptor instead.
 func (*EntryShown) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{95}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *EntryShown) GetTeamId() string {
@@ -6986,7 +7236,7 @@ type EntryHidden struct {
 
 func (x *EntryHidden) Reset() {
 	*x = EntryHidden{}
-	mi := &file_weft_v1_api_proto_msgTypes[96]
+	mi := &file_weft_v1_api_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6998,7 +7248,7 @@ func (x *EntryHidden) String() string {
 func (*EntryHidden) ProtoMessage() {}
 
 func (x *EntryHidden) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[96]
+	mi := &file_weft_v1_api_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7011,7 +7261,7 @@ func (x *EntryHidden) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryHidden.ProtoReflect.Descriptor instead.
 func (*EntryHidden) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{96}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *EntryHidden) GetTeamId() string {
@@ -7053,7 +7303,7 @@ type MarkMoved struct {
 
 func (x *MarkMoved) Reset() {
 	*x = MarkMoved{}
-	mi := &file_weft_v1_api_proto_msgTypes[97]
+	mi := &file_weft_v1_api_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7065,7 +7315,7 @@ func (x *MarkMoved) String() string {
 func (*MarkMoved) ProtoMessage() {}
 
 func (x *MarkMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[97]
+	mi := &file_weft_v1_api_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7078,7 +7328,7 @@ func (x *MarkMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkMoved.ProtoReflect.Descriptor instead.
 func (*MarkMoved) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{97}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *MarkMoved) GetTeamId() string {
@@ -7112,7 +7362,7 @@ type BoardChanged struct {
 
 func (x *BoardChanged) Reset() {
 	*x = BoardChanged{}
-	mi := &file_weft_v1_api_proto_msgTypes[98]
+	mi := &file_weft_v1_api_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7124,7 +7374,7 @@ func (x *BoardChanged) String() string {
 func (*BoardChanged) ProtoMessage() {}
 
 func (x *BoardChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[98]
+	mi := &file_weft_v1_api_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7137,7 +7387,7 @@ func (x *BoardChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardChanged.ProtoReflect.Descriptor instead.
 func (*BoardChanged) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{98}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *BoardChanged) GetBoard() *Board {
@@ -7166,7 +7416,7 @@ type TeamChanged struct {
 
 func (x *TeamChanged) Reset() {
 	*x = TeamChanged{}
-	mi := &file_weft_v1_api_proto_msgTypes[99]
+	mi := &file_weft_v1_api_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7178,7 +7428,7 @@ func (x *TeamChanged) String() string {
 func (*TeamChanged) ProtoMessage() {}
 
 func (x *TeamChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[99]
+	mi := &file_weft_v1_api_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7191,7 +7441,7 @@ func (x *TeamChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamChanged.ProtoReflect.Descriptor instead.
 func (*TeamChanged) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{99}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *TeamChanged) GetTeam() *Team {
@@ -7233,7 +7483,7 @@ type FloorMoved struct {
 
 func (x *FloorMoved) Reset() {
 	*x = FloorMoved{}
-	mi := &file_weft_v1_api_proto_msgTypes[100]
+	mi := &file_weft_v1_api_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7245,7 +7495,7 @@ func (x *FloorMoved) String() string {
 func (*FloorMoved) ProtoMessage() {}
 
 func (x *FloorMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[100]
+	mi := &file_weft_v1_api_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7258,7 +7508,7 @@ func (x *FloorMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FloorMoved.ProtoReflect.Descriptor instead.
 func (*FloorMoved) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{100}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *FloorMoved) GetTeamId() string {
@@ -7291,7 +7541,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[101]
+	mi := &file_weft_v1_api_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7303,7 +7553,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[101]
+	mi := &file_weft_v1_api_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7316,7 +7566,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{101}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *AckRequest) GetCursor() string {
@@ -7334,7 +7584,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[102]
+	mi := &file_weft_v1_api_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7346,7 +7596,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[102]
+	mi := &file_weft_v1_api_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7359,7 +7609,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{102}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{106}
 }
 
 // PersonPresence is how a person is shown.
@@ -7380,7 +7630,7 @@ type PersonPresence struct {
 
 func (x *PersonPresence) Reset() {
 	*x = PersonPresence{}
-	mi := &file_weft_v1_api_proto_msgTypes[103]
+	mi := &file_weft_v1_api_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7392,7 +7642,7 @@ func (x *PersonPresence) String() string {
 func (*PersonPresence) ProtoMessage() {}
 
 func (x *PersonPresence) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[103]
+	mi := &file_weft_v1_api_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7405,7 +7655,7 @@ func (x *PersonPresence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonPresence.ProtoReflect.Descriptor instead.
 func (*PersonPresence) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{103}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *PersonPresence) GetUserId() string {
@@ -7484,7 +7734,7 @@ type DevicePresence struct {
 
 func (x *DevicePresence) Reset() {
 	*x = DevicePresence{}
-	mi := &file_weft_v1_api_proto_msgTypes[104]
+	mi := &file_weft_v1_api_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7496,7 +7746,7 @@ func (x *DevicePresence) String() string {
 func (*DevicePresence) ProtoMessage() {}
 
 func (x *DevicePresence) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[104]
+	mi := &file_weft_v1_api_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7509,7 +7759,7 @@ func (x *DevicePresence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevicePresence.ProtoReflect.Descriptor instead.
 func (*DevicePresence) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{104}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *DevicePresence) GetDevice() string {
@@ -7561,7 +7811,7 @@ type PresenceCounts struct {
 
 func (x *PresenceCounts) Reset() {
 	*x = PresenceCounts{}
-	mi := &file_weft_v1_api_proto_msgTypes[105]
+	mi := &file_weft_v1_api_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7573,7 +7823,7 @@ func (x *PresenceCounts) String() string {
 func (*PresenceCounts) ProtoMessage() {}
 
 func (x *PresenceCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[105]
+	mi := &file_weft_v1_api_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7586,7 +7836,7 @@ func (x *PresenceCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceCounts.ProtoReflect.Descriptor instead.
 func (*PresenceCounts) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{105}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *PresenceCounts) GetOnline() uint32 {
@@ -7637,7 +7887,7 @@ type TeamPresence struct {
 
 func (x *TeamPresence) Reset() {
 	*x = TeamPresence{}
-	mi := &file_weft_v1_api_proto_msgTypes[106]
+	mi := &file_weft_v1_api_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7649,7 +7899,7 @@ func (x *TeamPresence) String() string {
 func (*TeamPresence) ProtoMessage() {}
 
 func (x *TeamPresence) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[106]
+	mi := &file_weft_v1_api_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7662,7 +7912,7 @@ func (x *TeamPresence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamPresence.ProtoReflect.Descriptor instead.
 func (*TeamPresence) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{106}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *TeamPresence) GetTeamId() string {
@@ -7713,7 +7963,7 @@ type PresenceSnapshotRequest struct {
 
 func (x *PresenceSnapshotRequest) Reset() {
 	*x = PresenceSnapshotRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[107]
+	mi := &file_weft_v1_api_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7725,7 +7975,7 @@ func (x *PresenceSnapshotRequest) String() string {
 func (*PresenceSnapshotRequest) ProtoMessage() {}
 
 func (x *PresenceSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[107]
+	mi := &file_weft_v1_api_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7738,7 +7988,7 @@ func (x *PresenceSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*PresenceSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{107}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *PresenceSnapshotRequest) GetTeam() string {
@@ -7786,7 +8036,7 @@ type PresenceSnapshotResponse struct {
 
 func (x *PresenceSnapshotResponse) Reset() {
 	*x = PresenceSnapshotResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[108]
+	mi := &file_weft_v1_api_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7798,7 +8048,7 @@ func (x *PresenceSnapshotResponse) String() string {
 func (*PresenceSnapshotResponse) ProtoMessage() {}
 
 func (x *PresenceSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[108]
+	mi := &file_weft_v1_api_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7811,7 +8061,7 @@ func (x *PresenceSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*PresenceSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{108}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *PresenceSnapshotResponse) GetTeams() []*TeamPresence {
@@ -7839,7 +8089,7 @@ type PresenceWatchRequest struct {
 
 func (x *PresenceWatchRequest) Reset() {
 	*x = PresenceWatchRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[109]
+	mi := &file_weft_v1_api_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7851,7 +8101,7 @@ func (x *PresenceWatchRequest) String() string {
 func (*PresenceWatchRequest) ProtoMessage() {}
 
 func (x *PresenceWatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[109]
+	mi := &file_weft_v1_api_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7864,7 +8114,7 @@ func (x *PresenceWatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatchRequest.ProtoReflect.Descriptor instead.
 func (*PresenceWatchRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{109}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *PresenceWatchRequest) GetTeams() []string {
@@ -7900,7 +8150,7 @@ type PresenceChange struct {
 
 func (x *PresenceChange) Reset() {
 	*x = PresenceChange{}
-	mi := &file_weft_v1_api_proto_msgTypes[110]
+	mi := &file_weft_v1_api_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7912,7 +8162,7 @@ func (x *PresenceChange) String() string {
 func (*PresenceChange) ProtoMessage() {}
 
 func (x *PresenceChange) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[110]
+	mi := &file_weft_v1_api_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7925,7 +8175,7 @@ func (x *PresenceChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceChange.ProtoReflect.Descriptor instead.
 func (*PresenceChange) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{110}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *PresenceChange) GetTeamId() string {
@@ -7969,7 +8219,7 @@ type PresenceWatchResponse struct {
 
 func (x *PresenceWatchResponse) Reset() {
 	*x = PresenceWatchResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[111]
+	mi := &file_weft_v1_api_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7981,7 +8231,7 @@ func (x *PresenceWatchResponse) String() string {
 func (*PresenceWatchResponse) ProtoMessage() {}
 
 func (x *PresenceWatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[111]
+	mi := &file_weft_v1_api_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7994,7 +8244,7 @@ func (x *PresenceWatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWatchResponse.ProtoReflect.Descriptor instead.
 func (*PresenceWatchResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{111}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *PresenceWatchResponse) GetSnapshot() []*TeamPresence {
@@ -8045,7 +8295,7 @@ type SetPresenceRequest struct {
 
 func (x *SetPresenceRequest) Reset() {
 	*x = SetPresenceRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[112]
+	mi := &file_weft_v1_api_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8057,7 +8307,7 @@ func (x *SetPresenceRequest) String() string {
 func (*SetPresenceRequest) ProtoMessage() {}
 
 func (x *SetPresenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[112]
+	mi := &file_weft_v1_api_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8070,7 +8320,7 @@ func (x *SetPresenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPresenceRequest.ProtoReflect.Descriptor instead.
 func (*SetPresenceRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{112}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *SetPresenceRequest) GetState() string {
@@ -8118,7 +8368,7 @@ type SetPresenceResponse struct {
 
 func (x *SetPresenceResponse) Reset() {
 	*x = SetPresenceResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[113]
+	mi := &file_weft_v1_api_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8130,7 +8380,7 @@ func (x *SetPresenceResponse) String() string {
 func (*SetPresenceResponse) ProtoMessage() {}
 
 func (x *SetPresenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[113]
+	mi := &file_weft_v1_api_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8143,7 +8393,7 @@ func (x *SetPresenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPresenceResponse.ProtoReflect.Descriptor instead.
 func (*SetPresenceResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{113}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *SetPresenceResponse) GetState() string {
@@ -8169,7 +8419,7 @@ type AttachRequest struct {
 
 func (x *AttachRequest) Reset() {
 	*x = AttachRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[114]
+	mi := &file_weft_v1_api_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8181,7 +8431,7 @@ func (x *AttachRequest) String() string {
 func (*AttachRequest) ProtoMessage() {}
 
 func (x *AttachRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[114]
+	mi := &file_weft_v1_api_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8194,7 +8444,7 @@ func (x *AttachRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachRequest.ProtoReflect.Descriptor instead.
 func (*AttachRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{114}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *AttachRequest) GetClient() string {
@@ -8214,7 +8464,7 @@ type AttachResponse struct {
 
 func (x *AttachResponse) Reset() {
 	*x = AttachResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[115]
+	mi := &file_weft_v1_api_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8226,7 +8476,7 @@ func (x *AttachResponse) String() string {
 func (*AttachResponse) ProtoMessage() {}
 
 func (x *AttachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[115]
+	mi := &file_weft_v1_api_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8239,7 +8489,7 @@ func (x *AttachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachResponse.ProtoReflect.Descriptor instead.
 func (*AttachResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{115}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *AttachResponse) GetSession() string {
@@ -8269,7 +8519,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[116]
+	mi := &file_weft_v1_api_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8281,7 +8531,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[116]
+	mi := &file_weft_v1_api_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8294,7 +8544,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{116}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *ReportRequest) GetSession() string {
@@ -8340,7 +8590,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[117]
+	mi := &file_weft_v1_api_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8352,7 +8602,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[117]
+	mi := &file_weft_v1_api_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8365,7 +8615,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{117}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{121}
 }
 
 type DetachRequest struct {
@@ -8377,7 +8627,7 @@ type DetachRequest struct {
 
 func (x *DetachRequest) Reset() {
 	*x = DetachRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[118]
+	mi := &file_weft_v1_api_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8389,7 +8639,7 @@ func (x *DetachRequest) String() string {
 func (*DetachRequest) ProtoMessage() {}
 
 func (x *DetachRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[118]
+	mi := &file_weft_v1_api_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8402,7 +8652,7 @@ func (x *DetachRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachRequest.ProtoReflect.Descriptor instead.
 func (*DetachRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{118}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *DetachRequest) GetSession() string {
@@ -8420,7 +8670,7 @@ type DetachResponse struct {
 
 func (x *DetachResponse) Reset() {
 	*x = DetachResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[119]
+	mi := &file_weft_v1_api_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8432,7 +8682,7 @@ func (x *DetachResponse) String() string {
 func (*DetachResponse) ProtoMessage() {}
 
 func (x *DetachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[119]
+	mi := &file_weft_v1_api_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8445,7 +8695,7 @@ func (x *DetachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachResponse.ProtoReflect.Descriptor instead.
 func (*DetachResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{119}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{123}
 }
 
 type PresenceWhyRequest struct {
@@ -8458,7 +8708,7 @@ type PresenceWhyRequest struct {
 
 func (x *PresenceWhyRequest) Reset() {
 	*x = PresenceWhyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[120]
+	mi := &file_weft_v1_api_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8470,7 +8720,7 @@ func (x *PresenceWhyRequest) String() string {
 func (*PresenceWhyRequest) ProtoMessage() {}
 
 func (x *PresenceWhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[120]
+	mi := &file_weft_v1_api_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8483,7 +8733,7 @@ func (x *PresenceWhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWhyRequest.ProtoReflect.Descriptor instead.
 func (*PresenceWhyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{120}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *PresenceWhyRequest) GetUser() string {
@@ -8521,7 +8771,7 @@ type PresenceReason struct {
 
 func (x *PresenceReason) Reset() {
 	*x = PresenceReason{}
-	mi := &file_weft_v1_api_proto_msgTypes[121]
+	mi := &file_weft_v1_api_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8533,7 +8783,7 @@ func (x *PresenceReason) String() string {
 func (*PresenceReason) ProtoMessage() {}
 
 func (x *PresenceReason) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[121]
+	mi := &file_weft_v1_api_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8546,7 +8796,7 @@ func (x *PresenceReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceReason.ProtoReflect.Descriptor instead.
 func (*PresenceReason) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{121}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *PresenceReason) GetTeamId() string {
@@ -8643,7 +8893,7 @@ type PresenceWhyResponse struct {
 
 func (x *PresenceWhyResponse) Reset() {
 	*x = PresenceWhyResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[122]
+	mi := &file_weft_v1_api_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8655,7 +8905,7 @@ func (x *PresenceWhyResponse) String() string {
 func (*PresenceWhyResponse) ProtoMessage() {}
 
 func (x *PresenceWhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[122]
+	mi := &file_weft_v1_api_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8668,7 +8918,7 @@ func (x *PresenceWhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWhyResponse.ProtoReflect.Descriptor instead.
 func (*PresenceWhyResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{122}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *PresenceWhyResponse) GetShown() *PersonPresence {
@@ -8698,7 +8948,7 @@ type LiveSend struct {
 
 func (x *LiveSend) Reset() {
 	*x = LiveSend{}
-	mi := &file_weft_v1_api_proto_msgTypes[123]
+	mi := &file_weft_v1_api_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8710,7 +8960,7 @@ func (x *LiveSend) String() string {
 func (*LiveSend) ProtoMessage() {}
 
 func (x *LiveSend) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[123]
+	mi := &file_weft_v1_api_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8723,7 +8973,7 @@ func (x *LiveSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSend.ProtoReflect.Descriptor instead.
 func (*LiveSend) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{123}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *LiveSend) GetKind() string {
@@ -8771,7 +9021,7 @@ type LiveSendRequest struct {
 
 func (x *LiveSendRequest) Reset() {
 	*x = LiveSendRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[124]
+	mi := &file_weft_v1_api_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8783,7 +9033,7 @@ func (x *LiveSendRequest) String() string {
 func (*LiveSendRequest) ProtoMessage() {}
 
 func (x *LiveSendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[124]
+	mi := &file_weft_v1_api_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8796,7 +9046,7 @@ func (x *LiveSendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSendRequest.ProtoReflect.Descriptor instead.
 func (*LiveSendRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{124}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *LiveSendRequest) GetTeam() string {
@@ -8824,7 +9074,7 @@ type LiveSendResponse struct {
 
 func (x *LiveSendResponse) Reset() {
 	*x = LiveSendResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[125]
+	mi := &file_weft_v1_api_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8836,7 +9086,7 @@ func (x *LiveSendResponse) String() string {
 func (*LiveSendResponse) ProtoMessage() {}
 
 func (x *LiveSendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[125]
+	mi := &file_weft_v1_api_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8849,7 +9099,7 @@ func (x *LiveSendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSendResponse.ProtoReflect.Descriptor instead.
 func (*LiveSendResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{125}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *LiveSendResponse) GetNodes() uint32 {
@@ -8883,7 +9133,7 @@ type LiveSubscribeRequest struct {
 
 func (x *LiveSubscribeRequest) Reset() {
 	*x = LiveSubscribeRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[126]
+	mi := &file_weft_v1_api_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8895,7 +9145,7 @@ func (x *LiveSubscribeRequest) String() string {
 func (*LiveSubscribeRequest) ProtoMessage() {}
 
 func (x *LiveSubscribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[126]
+	mi := &file_weft_v1_api_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8908,7 +9158,7 @@ func (x *LiveSubscribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSubscribeRequest.ProtoReflect.Descriptor instead.
 func (*LiveSubscribeRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{126}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *LiveSubscribeRequest) GetTeams() []string {
@@ -8943,7 +9193,7 @@ type LiveEvent struct {
 
 func (x *LiveEvent) Reset() {
 	*x = LiveEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[127]
+	mi := &file_weft_v1_api_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8955,7 +9205,7 @@ func (x *LiveEvent) String() string {
 func (*LiveEvent) ProtoMessage() {}
 
 func (x *LiveEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[127]
+	mi := &file_weft_v1_api_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8968,7 +9218,7 @@ func (x *LiveEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveEvent.ProtoReflect.Descriptor instead.
 func (*LiveEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{127}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *LiveEvent) GetId() string {
@@ -9051,7 +9301,7 @@ type LiveSubscribeResponse struct {
 
 func (x *LiveSubscribeResponse) Reset() {
 	*x = LiveSubscribeResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[128]
+	mi := &file_weft_v1_api_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9063,7 +9313,7 @@ func (x *LiveSubscribeResponse) String() string {
 func (*LiveSubscribeResponse) ProtoMessage() {}
 
 func (x *LiveSubscribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[128]
+	mi := &file_weft_v1_api_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9076,7 +9326,7 @@ func (x *LiveSubscribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSubscribeResponse.ProtoReflect.Descriptor instead.
 func (*LiveSubscribeResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{128}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *LiveSubscribeResponse) GetEvents() []*LiveEvent {
@@ -9210,7 +9460,26 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x06checks\x18\x01 \x03(\v2\x14.weft.v1.DoctorCheckR\x06checks\"\x18\n" +
 	"\x16TakeRecoveryKeyRequest\"/\n" +
 	"\x17TakeRecoveryKeyResponse\x12\x14\n" +
-	"\x05words\x18\x01 \x01(\tR\x05words\"<\n" +
+	"\x05words\x18\x01 \x01(\tR\x05words\"\x13\n" +
+	"\x11GetTrafficRequest\"c\n" +
+	"\aTraffic\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1d\n" +
+	"\n" +
+	"sent_bytes\x18\x02 \x01(\x04R\tsentBytes\x12%\n" +
+	"\x0ereceived_bytes\x18\x03 \x01(\x04R\rreceivedBytes\"O\n" +
+	"\n" +
+	"TopicPeers\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x14\n" +
+	"\x05peers\x18\x03 \x01(\rR\x05peers\"\xff\x01\n" +
+	"\x12GetTrafficResponse\x12\x1b\n" +
+	"\tuptime_ms\x18\x01 \x01(\x04R\buptimeMs\x12&\n" +
+	"\x05kinds\x18\x02 \x03(\v2\x10.weft.v1.TrafficR\x05kinds\x12+\n" +
+	"\x06topics\x18\x03 \x03(\v2\x13.weft.v1.TopicPeersR\x06topics\x12\x1a\n" +
+	"\bsessions\x18\x04 \x01(\rR\bsessions\x12\x1a\n" +
+	"\bwatchers\x18\x05 \x01(\rR\bwatchers\x12\x1c\n" +
+	"\tlisteners\x18\x06 \x01(\rR\tlisteners\x12!\n" +
+	"\fsync_streams\x18\a \x01(\rR\vsyncStreams\"<\n" +
 	"\x10BoardHashRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05board\x18\x02 \x01(\tR\x05board\"A\n" +
@@ -9845,7 +10114,7 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\tEntryView\x12\x1a\n" +
 	"\x16ENTRY_VIEW_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ENTRY_VIEW_FIELDS\x10\x01\x12\x15\n" +
-	"\x11ENTRY_VIEW_SIGNED\x10\x022\xb7\x04\n" +
+	"\x11ENTRY_VIEW_SIGNED\x10\x022\x83\x05\n" +
 	"\vNodeService\x12A\n" +
 	"\aGetInfo\x12\x17.weft.v1.GetInfoRequest\x1a\x18.weft.v1.GetInfoResponse\"\x03\x90\x02\x01\x12G\n" +
 	"\tListPeers\x12\x19.weft.v1.ListPeersRequest\x1a\x1a.weft.v1.ListPeersResponse\"\x03\x90\x02\x01\x12<\n" +
@@ -9854,7 +10123,9 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"SyncStatus\x12\x1a.weft.v1.SyncStatusRequest\x1a\x1b.weft.v1.SyncStatusResponse\"\x03\x90\x02\x01\x128\n" +
 	"\x05Check\x12\x15.weft.v1.CheckRequest\x1a\x16.weft.v1.CheckResponse0\x01\x129\n" +
 	"\x06Doctor\x12\x16.weft.v1.DoctorRequest\x1a\x17.weft.v1.DoctorResponse\x12T\n" +
-	"\x0fTakeRecoveryKey\x12\x1f.weft.v1.TakeRecoveryKeyRequest\x1a .weft.v1.TakeRecoveryKeyResponse\x12G\n" +
+	"\x0fTakeRecoveryKey\x12\x1f.weft.v1.TakeRecoveryKeyRequest\x1a .weft.v1.TakeRecoveryKeyResponse\x12J\n" +
+	"\n" +
+	"GetTraffic\x12\x1a.weft.v1.GetTrafficRequest\x1a\x1b.weft.v1.GetTrafficResponse\"\x03\x90\x02\x01\x12G\n" +
 	"\tBoardHash\x12\x19.weft.v1.BoardHashRequest\x1a\x1a.weft.v1.BoardHashResponse\"\x03\x90\x02\x012\x9d\r\n" +
 	"\vTeamService\x12E\n" +
 	"\n" +
@@ -9922,7 +10193,7 @@ func file_weft_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_weft_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 129)
+var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 133)
 var file_weft_v1_api_proto_goTypes = []any{
 	(EntryView)(0),                   // 0: weft.v1.EntryView
 	(*ErrorDetail)(nil),              // 1: weft.v1.ErrorDetail
@@ -9945,281 +10216,289 @@ var file_weft_v1_api_proto_goTypes = []any{
 	(*DoctorResponse)(nil),           // 18: weft.v1.DoctorResponse
 	(*TakeRecoveryKeyRequest)(nil),   // 19: weft.v1.TakeRecoveryKeyRequest
 	(*TakeRecoveryKeyResponse)(nil),  // 20: weft.v1.TakeRecoveryKeyResponse
-	(*BoardHashRequest)(nil),         // 21: weft.v1.BoardHashRequest
-	(*BoardHashResponse)(nil),        // 22: weft.v1.BoardHashResponse
-	(*CreateTeamRequest)(nil),        // 23: weft.v1.CreateTeamRequest
-	(*CreateTeamResponse)(nil),       // 24: weft.v1.CreateTeamResponse
-	(*ListTeamsRequest)(nil),         // 25: weft.v1.ListTeamsRequest
-	(*Team)(nil),                     // 26: weft.v1.Team
-	(*ListTeamsResponse)(nil),        // 27: weft.v1.ListTeamsResponse
-	(*GetTeamRequest)(nil),           // 28: weft.v1.GetTeamRequest
-	(*GetTeamResponse)(nil),          // 29: weft.v1.GetTeamResponse
-	(*Policy)(nil),                   // 30: weft.v1.Policy
-	(*InviteInfo)(nil),               // 31: weft.v1.InviteInfo
-	(*ListMembersRequest)(nil),       // 32: weft.v1.ListMembersRequest
-	(*Member)(nil),                   // 33: weft.v1.Member
-	(*ListMembersResponse)(nil),      // 34: weft.v1.ListMembersResponse
-	(*CreateInviteRequest)(nil),      // 35: weft.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil),     // 36: weft.v1.CreateInviteResponse
-	(*ListInvitesRequest)(nil),       // 37: weft.v1.ListInvitesRequest
-	(*ListInvitesResponse)(nil),      // 38: weft.v1.ListInvitesResponse
-	(*RevokeInviteRequest)(nil),      // 39: weft.v1.RevokeInviteRequest
-	(*ChangeResponse)(nil),           // 40: weft.v1.ChangeResponse
-	(*Follow)(nil),                   // 41: weft.v1.Follow
-	(*NodeBehind)(nil),               // 42: weft.v1.NodeBehind
-	(*SetRoleRequest)(nil),           // 43: weft.v1.SetRoleRequest
-	(*RecutRequest)(nil),             // 44: weft.v1.RecutRequest
-	(*LeaveRequest)(nil),             // 45: weft.v1.LeaveRequest
-	(*ListRequestsRequest)(nil),      // 46: weft.v1.ListRequestsRequest
-	(*TeamRequest)(nil),              // 47: weft.v1.TeamRequest
-	(*ListRequestsResponse)(nil),     // 48: weft.v1.ListRequestsResponse
-	(*ApproveRequest)(nil),           // 49: weft.v1.ApproveRequest
-	(*RejectRequest)(nil),            // 50: weft.v1.RejectRequest
-	(*ChangeCharterRequest)(nil),     // 51: weft.v1.ChangeCharterRequest
-	(*SetPolicyRequest)(nil),         // 52: weft.v1.SetPolicyRequest
-	(*SetNodeRequest)(nil),           // 53: weft.v1.SetNodeRequest
-	(*DisbandRequest)(nil),           // 54: weft.v1.DisbandRequest
-	(*ProposalsRequest)(nil),         // 55: weft.v1.ProposalsRequest
-	(*Proposal)(nil),                 // 56: weft.v1.Proposal
-	(*ProposalsResponse)(nil),        // 57: weft.v1.ProposalsResponse
-	(*AcknowledgeRequest)(nil),       // 58: weft.v1.AcknowledgeRequest
-	(*LogRequest)(nil),               // 59: weft.v1.LogRequest
-	(*LogEvent)(nil),                 // 60: weft.v1.LogEvent
-	(*LogResponse)(nil),              // 61: weft.v1.LogResponse
-	(*WhyRequest)(nil),               // 62: weft.v1.WhyRequest
-	(*WhyResponse)(nil),              // 63: weft.v1.WhyResponse
-	(*FollowersRequest)(nil),         // 64: weft.v1.FollowersRequest
-	(*FollowersResponse)(nil),        // 65: weft.v1.FollowersResponse
-	(*ListDroppedRequest)(nil),       // 66: weft.v1.ListDroppedRequest
-	(*ListDroppedResponse)(nil),      // 67: weft.v1.ListDroppedResponse
-	(*DroppedAct)(nil),               // 68: weft.v1.DroppedAct
-	(*ReissueRequest)(nil),           // 69: weft.v1.ReissueRequest
-	(*JoinTeamRequest)(nil),          // 70: weft.v1.JoinTeamRequest
-	(*JoinTeamResponse)(nil),         // 71: weft.v1.JoinTeamResponse
-	(*Board)(nil),                    // 72: weft.v1.Board
-	(*CreateBoardRequest)(nil),       // 73: weft.v1.CreateBoardRequest
-	(*CreateBoardResponse)(nil),      // 74: weft.v1.CreateBoardResponse
-	(*ListBoardsRequest)(nil),        // 75: weft.v1.ListBoardsRequest
-	(*ListBoardsResponse)(nil),       // 76: weft.v1.ListBoardsResponse
-	(*Entry)(nil),                    // 77: weft.v1.Entry
-	(*NewPost)(nil),                  // 78: weft.v1.NewPost
-	(*PostRequest)(nil),              // 79: weft.v1.PostRequest
-	(*PostResult)(nil),               // 80: weft.v1.PostResult
-	(*PostResponse)(nil),             // 81: weft.v1.PostResponse
-	(*PostSignedRequest)(nil),        // 82: weft.v1.PostSignedRequest
-	(*PostSignedResponse)(nil),       // 83: weft.v1.PostSignedResponse
-	(*WatchPostRequest)(nil),         // 84: weft.v1.WatchPostRequest
-	(*WatchPostResponse)(nil),        // 85: weft.v1.WatchPostResponse
-	(*HistoryRequest)(nil),           // 86: weft.v1.HistoryRequest
-	(*HistoryResponse)(nil),          // 87: weft.v1.HistoryResponse
-	(*UnreadRequest)(nil),            // 88: weft.v1.UnreadRequest
-	(*UnreadBoard)(nil),              // 89: weft.v1.UnreadBoard
-	(*UnreadResponse)(nil),           // 90: weft.v1.UnreadResponse
-	(*MarkReadRequest)(nil),          // 91: weft.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),         // 92: weft.v1.MarkReadResponse
-	(*SyncRequest)(nil),              // 93: weft.v1.SyncRequest
-	(*SyncResponse)(nil),             // 94: weft.v1.SyncResponse
-	(*SyncEvent)(nil),                // 95: weft.v1.SyncEvent
-	(*EntryShown)(nil),               // 96: weft.v1.EntryShown
-	(*EntryHidden)(nil),              // 97: weft.v1.EntryHidden
-	(*MarkMoved)(nil),                // 98: weft.v1.MarkMoved
-	(*BoardChanged)(nil),             // 99: weft.v1.BoardChanged
-	(*TeamChanged)(nil),              // 100: weft.v1.TeamChanged
-	(*FloorMoved)(nil),               // 101: weft.v1.FloorMoved
-	(*AckRequest)(nil),               // 102: weft.v1.AckRequest
-	(*AckResponse)(nil),              // 103: weft.v1.AckResponse
-	(*PersonPresence)(nil),           // 104: weft.v1.PersonPresence
-	(*DevicePresence)(nil),           // 105: weft.v1.DevicePresence
-	(*PresenceCounts)(nil),           // 106: weft.v1.PresenceCounts
-	(*TeamPresence)(nil),             // 107: weft.v1.TeamPresence
-	(*PresenceSnapshotRequest)(nil),  // 108: weft.v1.PresenceSnapshotRequest
-	(*PresenceSnapshotResponse)(nil), // 109: weft.v1.PresenceSnapshotResponse
-	(*PresenceWatchRequest)(nil),     // 110: weft.v1.PresenceWatchRequest
-	(*PresenceChange)(nil),           // 111: weft.v1.PresenceChange
-	(*PresenceWatchResponse)(nil),    // 112: weft.v1.PresenceWatchResponse
-	(*SetPresenceRequest)(nil),       // 113: weft.v1.SetPresenceRequest
-	(*SetPresenceResponse)(nil),      // 114: weft.v1.SetPresenceResponse
-	(*AttachRequest)(nil),            // 115: weft.v1.AttachRequest
-	(*AttachResponse)(nil),           // 116: weft.v1.AttachResponse
-	(*ReportRequest)(nil),            // 117: weft.v1.ReportRequest
-	(*ReportResponse)(nil),           // 118: weft.v1.ReportResponse
-	(*DetachRequest)(nil),            // 119: weft.v1.DetachRequest
-	(*DetachResponse)(nil),           // 120: weft.v1.DetachResponse
-	(*PresenceWhyRequest)(nil),       // 121: weft.v1.PresenceWhyRequest
-	(*PresenceReason)(nil),           // 122: weft.v1.PresenceReason
-	(*PresenceWhyResponse)(nil),      // 123: weft.v1.PresenceWhyResponse
-	(*LiveSend)(nil),                 // 124: weft.v1.LiveSend
-	(*LiveSendRequest)(nil),          // 125: weft.v1.LiveSendRequest
-	(*LiveSendResponse)(nil),         // 126: weft.v1.LiveSendResponse
-	(*LiveSubscribeRequest)(nil),     // 127: weft.v1.LiveSubscribeRequest
-	(*LiveEvent)(nil),                // 128: weft.v1.LiveEvent
-	(*LiveSubscribeResponse)(nil),    // 129: weft.v1.LiveSubscribeResponse
+	(*GetTrafficRequest)(nil),        // 21: weft.v1.GetTrafficRequest
+	(*Traffic)(nil),                  // 22: weft.v1.Traffic
+	(*TopicPeers)(nil),               // 23: weft.v1.TopicPeers
+	(*GetTrafficResponse)(nil),       // 24: weft.v1.GetTrafficResponse
+	(*BoardHashRequest)(nil),         // 25: weft.v1.BoardHashRequest
+	(*BoardHashResponse)(nil),        // 26: weft.v1.BoardHashResponse
+	(*CreateTeamRequest)(nil),        // 27: weft.v1.CreateTeamRequest
+	(*CreateTeamResponse)(nil),       // 28: weft.v1.CreateTeamResponse
+	(*ListTeamsRequest)(nil),         // 29: weft.v1.ListTeamsRequest
+	(*Team)(nil),                     // 30: weft.v1.Team
+	(*ListTeamsResponse)(nil),        // 31: weft.v1.ListTeamsResponse
+	(*GetTeamRequest)(nil),           // 32: weft.v1.GetTeamRequest
+	(*GetTeamResponse)(nil),          // 33: weft.v1.GetTeamResponse
+	(*Policy)(nil),                   // 34: weft.v1.Policy
+	(*InviteInfo)(nil),               // 35: weft.v1.InviteInfo
+	(*ListMembersRequest)(nil),       // 36: weft.v1.ListMembersRequest
+	(*Member)(nil),                   // 37: weft.v1.Member
+	(*ListMembersResponse)(nil),      // 38: weft.v1.ListMembersResponse
+	(*CreateInviteRequest)(nil),      // 39: weft.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil),     // 40: weft.v1.CreateInviteResponse
+	(*ListInvitesRequest)(nil),       // 41: weft.v1.ListInvitesRequest
+	(*ListInvitesResponse)(nil),      // 42: weft.v1.ListInvitesResponse
+	(*RevokeInviteRequest)(nil),      // 43: weft.v1.RevokeInviteRequest
+	(*ChangeResponse)(nil),           // 44: weft.v1.ChangeResponse
+	(*Follow)(nil),                   // 45: weft.v1.Follow
+	(*NodeBehind)(nil),               // 46: weft.v1.NodeBehind
+	(*SetRoleRequest)(nil),           // 47: weft.v1.SetRoleRequest
+	(*RecutRequest)(nil),             // 48: weft.v1.RecutRequest
+	(*LeaveRequest)(nil),             // 49: weft.v1.LeaveRequest
+	(*ListRequestsRequest)(nil),      // 50: weft.v1.ListRequestsRequest
+	(*TeamRequest)(nil),              // 51: weft.v1.TeamRequest
+	(*ListRequestsResponse)(nil),     // 52: weft.v1.ListRequestsResponse
+	(*ApproveRequest)(nil),           // 53: weft.v1.ApproveRequest
+	(*RejectRequest)(nil),            // 54: weft.v1.RejectRequest
+	(*ChangeCharterRequest)(nil),     // 55: weft.v1.ChangeCharterRequest
+	(*SetPolicyRequest)(nil),         // 56: weft.v1.SetPolicyRequest
+	(*SetNodeRequest)(nil),           // 57: weft.v1.SetNodeRequest
+	(*DisbandRequest)(nil),           // 58: weft.v1.DisbandRequest
+	(*ProposalsRequest)(nil),         // 59: weft.v1.ProposalsRequest
+	(*Proposal)(nil),                 // 60: weft.v1.Proposal
+	(*ProposalsResponse)(nil),        // 61: weft.v1.ProposalsResponse
+	(*AcknowledgeRequest)(nil),       // 62: weft.v1.AcknowledgeRequest
+	(*LogRequest)(nil),               // 63: weft.v1.LogRequest
+	(*LogEvent)(nil),                 // 64: weft.v1.LogEvent
+	(*LogResponse)(nil),              // 65: weft.v1.LogResponse
+	(*WhyRequest)(nil),               // 66: weft.v1.WhyRequest
+	(*WhyResponse)(nil),              // 67: weft.v1.WhyResponse
+	(*FollowersRequest)(nil),         // 68: weft.v1.FollowersRequest
+	(*FollowersResponse)(nil),        // 69: weft.v1.FollowersResponse
+	(*ListDroppedRequest)(nil),       // 70: weft.v1.ListDroppedRequest
+	(*ListDroppedResponse)(nil),      // 71: weft.v1.ListDroppedResponse
+	(*DroppedAct)(nil),               // 72: weft.v1.DroppedAct
+	(*ReissueRequest)(nil),           // 73: weft.v1.ReissueRequest
+	(*JoinTeamRequest)(nil),          // 74: weft.v1.JoinTeamRequest
+	(*JoinTeamResponse)(nil),         // 75: weft.v1.JoinTeamResponse
+	(*Board)(nil),                    // 76: weft.v1.Board
+	(*CreateBoardRequest)(nil),       // 77: weft.v1.CreateBoardRequest
+	(*CreateBoardResponse)(nil),      // 78: weft.v1.CreateBoardResponse
+	(*ListBoardsRequest)(nil),        // 79: weft.v1.ListBoardsRequest
+	(*ListBoardsResponse)(nil),       // 80: weft.v1.ListBoardsResponse
+	(*Entry)(nil),                    // 81: weft.v1.Entry
+	(*NewPost)(nil),                  // 82: weft.v1.NewPost
+	(*PostRequest)(nil),              // 83: weft.v1.PostRequest
+	(*PostResult)(nil),               // 84: weft.v1.PostResult
+	(*PostResponse)(nil),             // 85: weft.v1.PostResponse
+	(*PostSignedRequest)(nil),        // 86: weft.v1.PostSignedRequest
+	(*PostSignedResponse)(nil),       // 87: weft.v1.PostSignedResponse
+	(*WatchPostRequest)(nil),         // 88: weft.v1.WatchPostRequest
+	(*WatchPostResponse)(nil),        // 89: weft.v1.WatchPostResponse
+	(*HistoryRequest)(nil),           // 90: weft.v1.HistoryRequest
+	(*HistoryResponse)(nil),          // 91: weft.v1.HistoryResponse
+	(*UnreadRequest)(nil),            // 92: weft.v1.UnreadRequest
+	(*UnreadBoard)(nil),              // 93: weft.v1.UnreadBoard
+	(*UnreadResponse)(nil),           // 94: weft.v1.UnreadResponse
+	(*MarkReadRequest)(nil),          // 95: weft.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),         // 96: weft.v1.MarkReadResponse
+	(*SyncRequest)(nil),              // 97: weft.v1.SyncRequest
+	(*SyncResponse)(nil),             // 98: weft.v1.SyncResponse
+	(*SyncEvent)(nil),                // 99: weft.v1.SyncEvent
+	(*EntryShown)(nil),               // 100: weft.v1.EntryShown
+	(*EntryHidden)(nil),              // 101: weft.v1.EntryHidden
+	(*MarkMoved)(nil),                // 102: weft.v1.MarkMoved
+	(*BoardChanged)(nil),             // 103: weft.v1.BoardChanged
+	(*TeamChanged)(nil),              // 104: weft.v1.TeamChanged
+	(*FloorMoved)(nil),               // 105: weft.v1.FloorMoved
+	(*AckRequest)(nil),               // 106: weft.v1.AckRequest
+	(*AckResponse)(nil),              // 107: weft.v1.AckResponse
+	(*PersonPresence)(nil),           // 108: weft.v1.PersonPresence
+	(*DevicePresence)(nil),           // 109: weft.v1.DevicePresence
+	(*PresenceCounts)(nil),           // 110: weft.v1.PresenceCounts
+	(*TeamPresence)(nil),             // 111: weft.v1.TeamPresence
+	(*PresenceSnapshotRequest)(nil),  // 112: weft.v1.PresenceSnapshotRequest
+	(*PresenceSnapshotResponse)(nil), // 113: weft.v1.PresenceSnapshotResponse
+	(*PresenceWatchRequest)(nil),     // 114: weft.v1.PresenceWatchRequest
+	(*PresenceChange)(nil),           // 115: weft.v1.PresenceChange
+	(*PresenceWatchResponse)(nil),    // 116: weft.v1.PresenceWatchResponse
+	(*SetPresenceRequest)(nil),       // 117: weft.v1.SetPresenceRequest
+	(*SetPresenceResponse)(nil),      // 118: weft.v1.SetPresenceResponse
+	(*AttachRequest)(nil),            // 119: weft.v1.AttachRequest
+	(*AttachResponse)(nil),           // 120: weft.v1.AttachResponse
+	(*ReportRequest)(nil),            // 121: weft.v1.ReportRequest
+	(*ReportResponse)(nil),           // 122: weft.v1.ReportResponse
+	(*DetachRequest)(nil),            // 123: weft.v1.DetachRequest
+	(*DetachResponse)(nil),           // 124: weft.v1.DetachResponse
+	(*PresenceWhyRequest)(nil),       // 125: weft.v1.PresenceWhyRequest
+	(*PresenceReason)(nil),           // 126: weft.v1.PresenceReason
+	(*PresenceWhyResponse)(nil),      // 127: weft.v1.PresenceWhyResponse
+	(*LiveSend)(nil),                 // 128: weft.v1.LiveSend
+	(*LiveSendRequest)(nil),          // 129: weft.v1.LiveSendRequest
+	(*LiveSendResponse)(nil),         // 130: weft.v1.LiveSendResponse
+	(*LiveSubscribeRequest)(nil),     // 131: weft.v1.LiveSubscribeRequest
+	(*LiveEvent)(nil),                // 132: weft.v1.LiveEvent
+	(*LiveSubscribeResponse)(nil),    // 133: weft.v1.LiveSubscribeResponse
 }
 var file_weft_v1_api_proto_depIdxs = []int32{
-	80,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
+	84,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
 	4,   // 1: weft.v1.GetInfoResponse.alarms:type_name -> weft.v1.Alarm
 	6,   // 2: weft.v1.ListPeersResponse.peers:type_name -> weft.v1.Peer
 	12,  // 3: weft.v1.BoardSync.hidden:type_name -> weft.v1.HiddenEntries
 	11,  // 4: weft.v1.SyncStatusResponse.boards:type_name -> weft.v1.BoardSync
 	17,  // 5: weft.v1.DoctorResponse.checks:type_name -> weft.v1.DoctorCheck
-	26,  // 6: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
-	26,  // 7: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
-	72,  // 8: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
-	31,  // 9: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
-	30,  // 10: weft.v1.GetTeamResponse.policy:type_name -> weft.v1.Policy
-	33,  // 11: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
-	31,  // 12: weft.v1.ListInvitesResponse.invites:type_name -> weft.v1.InviteInfo
-	41,  // 13: weft.v1.ChangeResponse.follow:type_name -> weft.v1.Follow
-	42,  // 14: weft.v1.Follow.behind:type_name -> weft.v1.NodeBehind
-	47,  // 15: weft.v1.ListRequestsResponse.requests:type_name -> weft.v1.TeamRequest
-	56,  // 16: weft.v1.ProposalsResponse.proposals:type_name -> weft.v1.Proposal
-	60,  // 17: weft.v1.LogResponse.events:type_name -> weft.v1.LogEvent
-	60,  // 18: weft.v1.WhyResponse.because:type_name -> weft.v1.LogEvent
-	41,  // 19: weft.v1.FollowersResponse.follow:type_name -> weft.v1.Follow
-	68,  // 20: weft.v1.ListDroppedResponse.acts:type_name -> weft.v1.DroppedAct
-	60,  // 21: weft.v1.DroppedAct.event:type_name -> weft.v1.LogEvent
-	77,  // 22: weft.v1.Board.last:type_name -> weft.v1.Entry
-	72,  // 23: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
-	78,  // 24: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
-	80,  // 25: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
-	80,  // 26: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
-	80,  // 27: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
-	0,   // 28: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
-	77,  // 29: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
-	89,  // 30: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
-	0,   // 31: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
-	95,  // 32: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
-	96,  // 33: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
-	97,  // 34: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
-	98,  // 35: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
-	99,  // 36: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
-	100, // 37: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
-	101, // 38: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
-	77,  // 39: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
-	72,  // 40: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
-	26,  // 41: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
-	105, // 42: weft.v1.PersonPresence.shown_devices:type_name -> weft.v1.DevicePresence
-	104, // 43: weft.v1.TeamPresence.people:type_name -> weft.v1.PersonPresence
-	106, // 44: weft.v1.TeamPresence.counts:type_name -> weft.v1.PresenceCounts
-	107, // 45: weft.v1.PresenceSnapshotResponse.teams:type_name -> weft.v1.TeamPresence
-	104, // 46: weft.v1.PresenceChange.person:type_name -> weft.v1.PersonPresence
-	107, // 47: weft.v1.PresenceWatchResponse.snapshot:type_name -> weft.v1.TeamPresence
-	111, // 48: weft.v1.PresenceWatchResponse.changes:type_name -> weft.v1.PresenceChange
-	107, // 49: weft.v1.PresenceWatchResponse.counts:type_name -> weft.v1.TeamPresence
-	105, // 50: weft.v1.PresenceReason.devices:type_name -> weft.v1.DevicePresence
-	104, // 51: weft.v1.PresenceWhyResponse.shown:type_name -> weft.v1.PersonPresence
-	122, // 52: weft.v1.PresenceWhyResponse.reasons:type_name -> weft.v1.PresenceReason
-	124, // 53: weft.v1.LiveSendRequest.messages:type_name -> weft.v1.LiveSend
-	128, // 54: weft.v1.LiveSubscribeResponse.events:type_name -> weft.v1.LiveEvent
-	2,   // 55: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
-	5,   // 56: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
-	8,   // 57: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
-	10,  // 58: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
-	14,  // 59: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
-	16,  // 60: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
-	19,  // 61: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
-	21,  // 62: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
-	23,  // 63: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
-	25,  // 64: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
-	28,  // 65: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
-	32,  // 66: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
-	35,  // 67: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
-	37,  // 68: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
-	39,  // 69: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
-	70,  // 70: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
-	46,  // 71: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
-	49,  // 72: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
-	50,  // 73: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
-	43,  // 74: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
-	44,  // 75: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
-	45,  // 76: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
-	51,  // 77: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
-	52,  // 78: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
-	53,  // 79: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
-	54,  // 80: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
-	55,  // 81: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
-	58,  // 82: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
-	59,  // 83: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
-	62,  // 84: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
-	64,  // 85: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
-	66,  // 86: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
-	69,  // 87: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
-	73,  // 88: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
-	75,  // 89: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
-	79,  // 90: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
-	82,  // 91: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
-	84,  // 92: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
-	86,  // 93: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
-	88,  // 94: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
-	91,  // 95: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
-	93,  // 96: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
-	102, // 97: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
-	108, // 98: weft.v1.PresenceService.Snapshot:input_type -> weft.v1.PresenceSnapshotRequest
-	110, // 99: weft.v1.PresenceService.Watch:input_type -> weft.v1.PresenceWatchRequest
-	113, // 100: weft.v1.PresenceService.SetPresence:input_type -> weft.v1.SetPresenceRequest
-	115, // 101: weft.v1.PresenceService.Attach:input_type -> weft.v1.AttachRequest
-	117, // 102: weft.v1.PresenceService.Report:input_type -> weft.v1.ReportRequest
-	119, // 103: weft.v1.PresenceService.Detach:input_type -> weft.v1.DetachRequest
-	121, // 104: weft.v1.PresenceService.Why:input_type -> weft.v1.PresenceWhyRequest
-	125, // 105: weft.v1.LiveService.Send:input_type -> weft.v1.LiveSendRequest
-	127, // 106: weft.v1.LiveService.Subscribe:input_type -> weft.v1.LiveSubscribeRequest
-	3,   // 107: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
-	7,   // 108: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
-	9,   // 109: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
-	13,  // 110: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
-	15,  // 111: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
-	18,  // 112: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
-	20,  // 113: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
-	22,  // 114: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
-	24,  // 115: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
-	27,  // 116: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
-	29,  // 117: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
-	34,  // 118: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
-	36,  // 119: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
-	38,  // 120: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
-	40,  // 121: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
-	71,  // 122: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
-	48,  // 123: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
-	40,  // 124: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
-	40,  // 125: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
-	40,  // 126: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
-	40,  // 127: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
-	40,  // 128: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
-	40,  // 129: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
-	40,  // 130: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
-	40,  // 131: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
-	40,  // 132: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
-	57,  // 133: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
-	40,  // 134: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
-	61,  // 135: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
-	63,  // 136: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
-	65,  // 137: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
-	67,  // 138: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
-	40,  // 139: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
-	74,  // 140: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
-	76,  // 141: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
-	81,  // 142: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
-	83,  // 143: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
-	85,  // 144: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
-	87,  // 145: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
-	90,  // 146: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
-	92,  // 147: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
-	94,  // 148: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
-	103, // 149: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
-	109, // 150: weft.v1.PresenceService.Snapshot:output_type -> weft.v1.PresenceSnapshotResponse
-	112, // 151: weft.v1.PresenceService.Watch:output_type -> weft.v1.PresenceWatchResponse
-	114, // 152: weft.v1.PresenceService.SetPresence:output_type -> weft.v1.SetPresenceResponse
-	116, // 153: weft.v1.PresenceService.Attach:output_type -> weft.v1.AttachResponse
-	118, // 154: weft.v1.PresenceService.Report:output_type -> weft.v1.ReportResponse
-	120, // 155: weft.v1.PresenceService.Detach:output_type -> weft.v1.DetachResponse
-	123, // 156: weft.v1.PresenceService.Why:output_type -> weft.v1.PresenceWhyResponse
-	126, // 157: weft.v1.LiveService.Send:output_type -> weft.v1.LiveSendResponse
-	129, // 158: weft.v1.LiveService.Subscribe:output_type -> weft.v1.LiveSubscribeResponse
-	107, // [107:159] is the sub-list for method output_type
-	55,  // [55:107] is the sub-list for method input_type
-	55,  // [55:55] is the sub-list for extension type_name
-	55,  // [55:55] is the sub-list for extension extendee
-	0,   // [0:55] is the sub-list for field type_name
+	22,  // 6: weft.v1.GetTrafficResponse.kinds:type_name -> weft.v1.Traffic
+	23,  // 7: weft.v1.GetTrafficResponse.topics:type_name -> weft.v1.TopicPeers
+	30,  // 8: weft.v1.ListTeamsResponse.teams:type_name -> weft.v1.Team
+	30,  // 9: weft.v1.GetTeamResponse.team:type_name -> weft.v1.Team
+	76,  // 10: weft.v1.GetTeamResponse.boards:type_name -> weft.v1.Board
+	35,  // 11: weft.v1.GetTeamResponse.invites:type_name -> weft.v1.InviteInfo
+	34,  // 12: weft.v1.GetTeamResponse.policy:type_name -> weft.v1.Policy
+	37,  // 13: weft.v1.ListMembersResponse.members:type_name -> weft.v1.Member
+	35,  // 14: weft.v1.ListInvitesResponse.invites:type_name -> weft.v1.InviteInfo
+	45,  // 15: weft.v1.ChangeResponse.follow:type_name -> weft.v1.Follow
+	46,  // 16: weft.v1.Follow.behind:type_name -> weft.v1.NodeBehind
+	51,  // 17: weft.v1.ListRequestsResponse.requests:type_name -> weft.v1.TeamRequest
+	60,  // 18: weft.v1.ProposalsResponse.proposals:type_name -> weft.v1.Proposal
+	64,  // 19: weft.v1.LogResponse.events:type_name -> weft.v1.LogEvent
+	64,  // 20: weft.v1.WhyResponse.because:type_name -> weft.v1.LogEvent
+	45,  // 21: weft.v1.FollowersResponse.follow:type_name -> weft.v1.Follow
+	72,  // 22: weft.v1.ListDroppedResponse.acts:type_name -> weft.v1.DroppedAct
+	64,  // 23: weft.v1.DroppedAct.event:type_name -> weft.v1.LogEvent
+	81,  // 24: weft.v1.Board.last:type_name -> weft.v1.Entry
+	76,  // 25: weft.v1.ListBoardsResponse.boards:type_name -> weft.v1.Board
+	82,  // 26: weft.v1.PostRequest.posts:type_name -> weft.v1.NewPost
+	84,  // 27: weft.v1.PostResponse.results:type_name -> weft.v1.PostResult
+	84,  // 28: weft.v1.PostSignedResponse.result:type_name -> weft.v1.PostResult
+	84,  // 29: weft.v1.WatchPostResponse.result:type_name -> weft.v1.PostResult
+	0,   // 30: weft.v1.HistoryRequest.view:type_name -> weft.v1.EntryView
+	81,  // 31: weft.v1.HistoryResponse.entries:type_name -> weft.v1.Entry
+	93,  // 32: weft.v1.UnreadResponse.boards:type_name -> weft.v1.UnreadBoard
+	0,   // 33: weft.v1.SyncRequest.view:type_name -> weft.v1.EntryView
+	99,  // 34: weft.v1.SyncResponse.events:type_name -> weft.v1.SyncEvent
+	100, // 35: weft.v1.SyncEvent.shown:type_name -> weft.v1.EntryShown
+	101, // 36: weft.v1.SyncEvent.hidden:type_name -> weft.v1.EntryHidden
+	102, // 37: weft.v1.SyncEvent.mark:type_name -> weft.v1.MarkMoved
+	103, // 38: weft.v1.SyncEvent.board:type_name -> weft.v1.BoardChanged
+	104, // 39: weft.v1.SyncEvent.team:type_name -> weft.v1.TeamChanged
+	105, // 40: weft.v1.SyncEvent.floor:type_name -> weft.v1.FloorMoved
+	81,  // 41: weft.v1.EntryShown.entry:type_name -> weft.v1.Entry
+	76,  // 42: weft.v1.BoardChanged.board:type_name -> weft.v1.Board
+	30,  // 43: weft.v1.TeamChanged.team:type_name -> weft.v1.Team
+	109, // 44: weft.v1.PersonPresence.shown_devices:type_name -> weft.v1.DevicePresence
+	108, // 45: weft.v1.TeamPresence.people:type_name -> weft.v1.PersonPresence
+	110, // 46: weft.v1.TeamPresence.counts:type_name -> weft.v1.PresenceCounts
+	111, // 47: weft.v1.PresenceSnapshotResponse.teams:type_name -> weft.v1.TeamPresence
+	108, // 48: weft.v1.PresenceChange.person:type_name -> weft.v1.PersonPresence
+	111, // 49: weft.v1.PresenceWatchResponse.snapshot:type_name -> weft.v1.TeamPresence
+	115, // 50: weft.v1.PresenceWatchResponse.changes:type_name -> weft.v1.PresenceChange
+	111, // 51: weft.v1.PresenceWatchResponse.counts:type_name -> weft.v1.TeamPresence
+	109, // 52: weft.v1.PresenceReason.devices:type_name -> weft.v1.DevicePresence
+	108, // 53: weft.v1.PresenceWhyResponse.shown:type_name -> weft.v1.PersonPresence
+	126, // 54: weft.v1.PresenceWhyResponse.reasons:type_name -> weft.v1.PresenceReason
+	128, // 55: weft.v1.LiveSendRequest.messages:type_name -> weft.v1.LiveSend
+	132, // 56: weft.v1.LiveSubscribeResponse.events:type_name -> weft.v1.LiveEvent
+	2,   // 57: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
+	5,   // 58: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
+	8,   // 59: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
+	10,  // 60: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
+	14,  // 61: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
+	16,  // 62: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
+	19,  // 63: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
+	21,  // 64: weft.v1.NodeService.GetTraffic:input_type -> weft.v1.GetTrafficRequest
+	25,  // 65: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
+	27,  // 66: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
+	29,  // 67: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
+	32,  // 68: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
+	36,  // 69: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
+	39,  // 70: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
+	41,  // 71: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
+	43,  // 72: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
+	74,  // 73: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
+	50,  // 74: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
+	53,  // 75: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
+	54,  // 76: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
+	47,  // 77: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
+	48,  // 78: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
+	49,  // 79: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
+	55,  // 80: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
+	56,  // 81: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
+	57,  // 82: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
+	58,  // 83: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
+	59,  // 84: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
+	62,  // 85: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
+	63,  // 86: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
+	66,  // 87: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
+	68,  // 88: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
+	70,  // 89: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
+	73,  // 90: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
+	77,  // 91: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
+	79,  // 92: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
+	83,  // 93: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
+	86,  // 94: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
+	88,  // 95: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
+	90,  // 96: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
+	92,  // 97: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
+	95,  // 98: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
+	97,  // 99: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
+	106, // 100: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
+	112, // 101: weft.v1.PresenceService.Snapshot:input_type -> weft.v1.PresenceSnapshotRequest
+	114, // 102: weft.v1.PresenceService.Watch:input_type -> weft.v1.PresenceWatchRequest
+	117, // 103: weft.v1.PresenceService.SetPresence:input_type -> weft.v1.SetPresenceRequest
+	119, // 104: weft.v1.PresenceService.Attach:input_type -> weft.v1.AttachRequest
+	121, // 105: weft.v1.PresenceService.Report:input_type -> weft.v1.ReportRequest
+	123, // 106: weft.v1.PresenceService.Detach:input_type -> weft.v1.DetachRequest
+	125, // 107: weft.v1.PresenceService.Why:input_type -> weft.v1.PresenceWhyRequest
+	129, // 108: weft.v1.LiveService.Send:input_type -> weft.v1.LiveSendRequest
+	131, // 109: weft.v1.LiveService.Subscribe:input_type -> weft.v1.LiveSubscribeRequest
+	3,   // 110: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
+	7,   // 111: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
+	9,   // 112: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
+	13,  // 113: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
+	15,  // 114: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
+	18,  // 115: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
+	20,  // 116: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
+	24,  // 117: weft.v1.NodeService.GetTraffic:output_type -> weft.v1.GetTrafficResponse
+	26,  // 118: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
+	28,  // 119: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
+	31,  // 120: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
+	33,  // 121: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
+	38,  // 122: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
+	40,  // 123: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
+	42,  // 124: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
+	44,  // 125: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
+	75,  // 126: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
+	52,  // 127: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
+	44,  // 128: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
+	44,  // 129: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
+	44,  // 130: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
+	44,  // 131: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
+	44,  // 132: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
+	44,  // 133: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
+	44,  // 134: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
+	44,  // 135: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
+	44,  // 136: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
+	61,  // 137: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
+	44,  // 138: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
+	65,  // 139: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
+	67,  // 140: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
+	69,  // 141: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
+	71,  // 142: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
+	44,  // 143: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
+	78,  // 144: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
+	80,  // 145: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
+	85,  // 146: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
+	87,  // 147: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
+	89,  // 148: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
+	91,  // 149: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
+	94,  // 150: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
+	96,  // 151: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
+	98,  // 152: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
+	107, // 153: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
+	113, // 154: weft.v1.PresenceService.Snapshot:output_type -> weft.v1.PresenceSnapshotResponse
+	116, // 155: weft.v1.PresenceService.Watch:output_type -> weft.v1.PresenceWatchResponse
+	118, // 156: weft.v1.PresenceService.SetPresence:output_type -> weft.v1.SetPresenceResponse
+	120, // 157: weft.v1.PresenceService.Attach:output_type -> weft.v1.AttachResponse
+	122, // 158: weft.v1.PresenceService.Report:output_type -> weft.v1.ReportResponse
+	124, // 159: weft.v1.PresenceService.Detach:output_type -> weft.v1.DetachResponse
+	127, // 160: weft.v1.PresenceService.Why:output_type -> weft.v1.PresenceWhyResponse
+	130, // 161: weft.v1.LiveService.Send:output_type -> weft.v1.LiveSendResponse
+	133, // 162: weft.v1.LiveService.Subscribe:output_type -> weft.v1.LiveSubscribeResponse
+	110, // [110:163] is the sub-list for method output_type
+	57,  // [57:110] is the sub-list for method input_type
+	57,  // [57:57] is the sub-list for extension type_name
+	57,  // [57:57] is the sub-list for extension extendee
+	0,   // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_api_proto_init() }
@@ -10227,8 +10506,8 @@ func file_weft_v1_api_proto_init() {
 	if File_weft_v1_api_proto != nil {
 		return
 	}
-	file_weft_v1_api_proto_msgTypes[51].OneofWrappers = []any{}
-	file_weft_v1_api_proto_msgTypes[94].OneofWrappers = []any{
+	file_weft_v1_api_proto_msgTypes[55].OneofWrappers = []any{}
+	file_weft_v1_api_proto_msgTypes[98].OneofWrappers = []any{
 		(*SyncEvent_Shown)(nil),
 		(*SyncEvent_Hidden)(nil),
 		(*SyncEvent_Mark)(nil),
@@ -10242,7 +10521,7 @@ func file_weft_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_api_proto_rawDesc), len(file_weft_v1_api_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   129,
+			NumMessages:   133,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -63,6 +63,8 @@ const (
 	// NodeServiceTakeRecoveryKeyProcedure is the fully-qualified name of the NodeService's
 	// TakeRecoveryKey RPC.
 	NodeServiceTakeRecoveryKeyProcedure = "/weft.v1.NodeService/TakeRecoveryKey"
+	// NodeServiceGetTrafficProcedure is the fully-qualified name of the NodeService's GetTraffic RPC.
+	NodeServiceGetTrafficProcedure = "/weft.v1.NodeService/GetTraffic"
 	// NodeServiceBoardHashProcedure is the fully-qualified name of the NodeService's BoardHash RPC.
 	NodeServiceBoardHashProcedure = "/weft.v1.NodeService/BoardHash"
 	// TeamServiceCreateTeamProcedure is the fully-qualified name of the TeamService's CreateTeam RPC.
@@ -177,6 +179,8 @@ type NodeServiceClient interface {
 	Doctor(context.Context, *connect.Request[v1.DoctorRequest]) (*connect.Response[v1.DoctorResponse], error)
 	// TakeRecoveryKey shows the recovery key as 24 words once and erases it from the node.
 	TakeRecoveryKey(context.Context, *connect.Request[v1.TakeRecoveryKeyRequest]) (*connect.Response[v1.TakeRecoveryKeyResponse], error)
+	// GetTraffic counts what this node carries since it started. Two calls, and the time between them, give rates.
+	GetTraffic(context.Context, *connect.Request[v1.GetTrafficRequest]) (*connect.Response[v1.GetTrafficResponse], error)
 	// BoardHash is a hash over a board's entries in display order, equal where boards are equal.
 	BoardHash(context.Context, *connect.Request[v1.BoardHashRequest]) (*connect.Response[v1.BoardHashResponse], error)
 }
@@ -237,6 +241,13 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("TakeRecoveryKey")),
 			connect.WithClientOptions(opts...),
 		),
+		getTraffic: connect.NewClient[v1.GetTrafficRequest, v1.GetTrafficResponse](
+			httpClient,
+			baseURL+NodeServiceGetTrafficProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("GetTraffic")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		boardHash: connect.NewClient[v1.BoardHashRequest, v1.BoardHashResponse](
 			httpClient,
 			baseURL+NodeServiceBoardHashProcedure,
@@ -256,6 +267,7 @@ type nodeServiceClient struct {
 	check           *connect.Client[v1.CheckRequest, v1.CheckResponse]
 	doctor          *connect.Client[v1.DoctorRequest, v1.DoctorResponse]
 	takeRecoveryKey *connect.Client[v1.TakeRecoveryKeyRequest, v1.TakeRecoveryKeyResponse]
+	getTraffic      *connect.Client[v1.GetTrafficRequest, v1.GetTrafficResponse]
 	boardHash       *connect.Client[v1.BoardHashRequest, v1.BoardHashResponse]
 }
 
@@ -294,6 +306,11 @@ func (c *nodeServiceClient) TakeRecoveryKey(ctx context.Context, req *connect.Re
 	return c.takeRecoveryKey.CallUnary(ctx, req)
 }
 
+// GetTraffic calls weft.v1.NodeService.GetTraffic.
+func (c *nodeServiceClient) GetTraffic(ctx context.Context, req *connect.Request[v1.GetTrafficRequest]) (*connect.Response[v1.GetTrafficResponse], error) {
+	return c.getTraffic.CallUnary(ctx, req)
+}
+
 // BoardHash calls weft.v1.NodeService.BoardHash.
 func (c *nodeServiceClient) BoardHash(ctx context.Context, req *connect.Request[v1.BoardHashRequest]) (*connect.Response[v1.BoardHashResponse], error) {
 	return c.boardHash.CallUnary(ctx, req)
@@ -314,6 +331,8 @@ type NodeServiceHandler interface {
 	Doctor(context.Context, *connect.Request[v1.DoctorRequest]) (*connect.Response[v1.DoctorResponse], error)
 	// TakeRecoveryKey shows the recovery key as 24 words once and erases it from the node.
 	TakeRecoveryKey(context.Context, *connect.Request[v1.TakeRecoveryKeyRequest]) (*connect.Response[v1.TakeRecoveryKeyResponse], error)
+	// GetTraffic counts what this node carries since it started. Two calls, and the time between them, give rates.
+	GetTraffic(context.Context, *connect.Request[v1.GetTrafficRequest]) (*connect.Response[v1.GetTrafficResponse], error)
 	// BoardHash is a hash over a board's entries in display order, equal where boards are equal.
 	BoardHash(context.Context, *connect.Request[v1.BoardHashRequest]) (*connect.Response[v1.BoardHashResponse], error)
 }
@@ -370,6 +389,13 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("TakeRecoveryKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceGetTrafficHandler := connect.NewUnaryHandler(
+		NodeServiceGetTrafficProcedure,
+		svc.GetTraffic,
+		connect.WithSchema(nodeServiceMethods.ByName("GetTraffic")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	nodeServiceBoardHashHandler := connect.NewUnaryHandler(
 		NodeServiceBoardHashProcedure,
 		svc.BoardHash,
@@ -393,6 +419,8 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 			nodeServiceDoctorHandler.ServeHTTP(w, r)
 		case NodeServiceTakeRecoveryKeyProcedure:
 			nodeServiceTakeRecoveryKeyHandler.ServeHTTP(w, r)
+		case NodeServiceGetTrafficProcedure:
+			nodeServiceGetTrafficHandler.ServeHTTP(w, r)
 		case NodeServiceBoardHashProcedure:
 			nodeServiceBoardHashHandler.ServeHTTP(w, r)
 		default:
@@ -430,6 +458,10 @@ func (UnimplementedNodeServiceHandler) Doctor(context.Context, *connect.Request[
 
 func (UnimplementedNodeServiceHandler) TakeRecoveryKey(context.Context, *connect.Request[v1.TakeRecoveryKeyRequest]) (*connect.Response[v1.TakeRecoveryKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.NodeService.TakeRecoveryKey is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) GetTraffic(context.Context, *connect.Request[v1.GetTrafficRequest]) (*connect.Response[v1.GetTrafficResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.NodeService.GetTraffic is not implemented"))
 }
 
 func (UnimplementedNodeServiceHandler) BoardHash(context.Context, *connect.Request[v1.BoardHashRequest]) (*connect.Response[v1.BoardHashResponse], error) {
