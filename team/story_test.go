@@ -273,18 +273,31 @@ func (s *story) record() string {
 		if x.object == nil && x.entry == nil {
 			s.t.Fatalf("%s: no such thing: %q", s.d.Pos, w)
 		}
-		changed, err := s.ledger.write(nodeOf(s.arg("at", s.nodes[0])), x).feed(s.ev)
-		if err != nil {
-			return err.Error()
-		}
-		if x.entry != nil {
-			out += fmt.Sprintf("%s: %s\n", w, s.judge(w))
+		l := s.ledger.write(nodeOf(s.arg("at", s.nodes[0])), x)
+		if s.d.HasArg("later") {
+			s.late[w] = l
+			out += w + ": on its way\n"
 			continue
 		}
-		v, _ := s.ev.State().Verdict(x.object.Hash)
-		out += fmt.Sprintf("%s: %s (changed: %v)\n", w, v, changed)
+		out += s.arrive(w, l)
 	}
 	return out
+}
+
+// arrive tells the evaluator of a record of something.
+func (s *story) arrive(what string, x *line) string {
+	if x == nil {
+		s.t.Fatalf("%s: not on its way: %q", s.d.Pos, what)
+	}
+	changed, err := x.feed(s.ev)
+	if err != nil {
+		return err.Error()
+	}
+	if x.entry != nil {
+		return fmt.Sprintf("%s: %s\n", what, s.judge(what))
+	}
+	v, _ := s.ev.State().Verdict(x.object.Hash)
+	return fmt.Sprintf("%s: %s (changed: %v)\n", what, v, changed)
 }
 
 // twin writes something where the last record of a node's log stands.

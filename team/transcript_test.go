@@ -23,7 +23,8 @@ import (
 //	present WHO [to=VERSION] | board | invite | uninvite | admit | set | leave | node | request | fork | floor
 //	                       makes an object: [as=X] [by=WHO] [device=KEY] [under=CHARTER] [over=(X,…)] [cut=MARK] [nonce=N]
 //	                       it is recorded [at=NODE] and added unless "later"
-//	record X… at=NODE      records something (again); a cut is what stood there at a mark, "now", or "none"
+//	record X… at=NODE      records something (again); a cut is what stood there at a mark, "now", or "none". The evaluator
+//	                       hears of a record made "later" when it arrives: arrive X
 //	mark M, restart NODE [from=M], twin X at=NODE   the last record of the node's log a second time, with X in it
 //	link NAME of=INVITE, knock WHO link=NAME at=NODE [day=N]   the lobby
 //	post WHO [on=BOARD] [cred=X] [device=KEY] [team=elsewhere]   what CheckEntry says of a new entry
@@ -48,6 +49,7 @@ type story struct {
 	objects  map[string]*Object
 	entries  map[string]*board.Header
 	named    []string // entries in order
+	late     map[string]*line // records on their way
 	links    map[string]*weftv1.InviteLink
 	marks    map[string]int
 	team     board.TeamID
@@ -62,7 +64,7 @@ type story struct {
 func newStory() *story {
 	return &story{
 		people: map[string]Identity{}, versions: map[string]*weftv1.Signed{}, newest: map[string]*weftv1.UserCharter{}, objects: map[string]*Object{},
-		entries: map[string]*board.Header{}, links: map[string]*weftv1.InviteLink{}, marks: map[string]int{},
+		entries: map[string]*board.Header{}, late: map[string]*line{}, links: map[string]*weftv1.InviteLink{}, marks: map[string]int{},
 	}
 }
 
@@ -141,6 +143,8 @@ func (s *story) run() string {
 		return s.found()
 	case "record":
 		return s.record()
+	case "arrive":
+		return s.arrive(s.words()[0], s.late[s.words()[0]])
 	case "mark":
 		s.marks[s.words()[0]] = len(s.ledger.lines)
 		return "ok"
