@@ -48,7 +48,7 @@ type story struct {
 	newest   map[string]*weftv1.UserCharter
 	objects  map[string]*Object
 	entries  map[string]*board.Header
-	named    []string // entries in order
+	named    []string         // entries in order
 	late     map[string]*line // records on their way
 	links    map[string]*weftv1.InviteLink
 	marks    map[string]int
