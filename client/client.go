@@ -29,7 +29,7 @@ type Options struct {
 	// Dial connects in place of Socket, for simulated networks; nil: the socket.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// RetryFor is how long Post and PostAll try again while the node can't be reached; 0: 30 s, negative: not at all.
-	// Sync and Follow try until their context ends.
+	// Streams (Sync, Follow, WatchPresence, Attach, Subscribe) try until their context ends.
 	RetryFor time.Duration
 	// Retrying is told of each wait before another try; nil: nobody is. It may be called by several goroutines.
 	Retrying func(err error, wait time.Duration)
@@ -38,10 +38,12 @@ type Options struct {
 
 // Client talks to one node. It is safe for concurrent use.
 type Client struct {
-	Nodes   weftv1connect.NodeServiceClient
-	Teams   weftv1connect.TeamServiceClient
-	Boards  weftv1connect.BoardServiceClient
-	Streams weftv1connect.SyncServiceClient
+	Nodes    weftv1connect.NodeServiceClient
+	Teams    weftv1connect.TeamServiceClient
+	Boards   weftv1connect.BoardServiceClient
+	Streams  weftv1connect.SyncServiceClient
+	Presence weftv1connect.PresenceServiceClient
+	Live     weftv1connect.LiveServiceClient
 
 	options   Options
 	transport *http.Transport
@@ -81,6 +83,8 @@ func New(o Options) *Client {
 		Teams:     weftv1connect.NewTeamServiceClient(h, base, options...),
 		Boards:    weftv1connect.NewBoardServiceClient(h, base, options...),
 		Streams:   weftv1connect.NewSyncServiceClient(h, base, options...),
+		Presence:  weftv1connect.NewPresenceServiceClient(h, base, options...),
+		Live:      weftv1connect.NewLiveServiceClient(h, base, options...),
 		options:   o,
 		transport: transport,
 	}

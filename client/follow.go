@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"connectrpc.com/connect"
@@ -10,9 +9,6 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 )
-
-// errEnded is a stream that ended without an error, which no node does on purpose.
-var errEnded = errors.New("the stream has ended")
 
 // pageSize is how many entries Follow reads at a time.
 const pageSize = 500

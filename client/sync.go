@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 
-	"connectrpc.com/connect"
-
 	weftv1 "weft/api/weft/v1"
 )
 
@@ -26,50 +24,20 @@ type SyncOptions struct {
 func (c *Client) Sync(ctx context.Context, o SyncOptions) iter.Seq2[*weftv1.SyncResponse, error] {
 	return func(yield func(*weftv1.SyncResponse, error) bool) {
 		var b backoff
-		for {
-			more, err := c.stream(ctx, &o, &b, yield)
-			if !more || ctx.Err() != nil {
-				return
-			}
-			wait, exhausted := exhausted(err)
-			if !exhausted {
-				if !passing(err) {
-					yield(nil, err)
-					return
+		err := c.again(ctx, &b, func(ctx context.Context) (bool, error) {
+			req := &weftv1.SyncRequest{Cursor: o.Cursor, Teams: o.Teams, Boards: o.Boards, View: o.View, Last: o.Last}
+			return receive(ctx, &b, c.Streams.Sync, req, func(batch *weftv1.SyncResponse) bool {
+				if !yield(batch, nil) {
+					return false
 				}
-				wait = b.wait()
-			}
-			if c.pause(ctx, err, wait) != nil {
-				return
-			}
+				if batch.Cursor != "" {
+					o.Cursor = batch.Cursor
+				}
+				return true
+			})
+		})
+		if err != nil {
+			yield(nil, err)
 		}
 	}
-}
-
-// stream reads one stream to its end and moves o.Cursor along. more is false where the consumer has had enough.
-func (c *Client) stream(ctx context.Context, o *SyncOptions, b *backoff, yield func(*weftv1.SyncResponse, error) bool) (more bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.Streams.Sync(ctx, connect.NewRequest(&weftv1.SyncRequest{
-		Cursor: o.Cursor, Teams: o.Teams, Boards: o.Boards, View: o.View, Last: o.Last,
-	}))
-	if err != nil {
-		return true, explain(err)
-	}
-	defer stream.Close()
-	for stream.Receive() {
-		b.reset()
-		batch := stream.Msg()
-		if !yield(batch, nil) {
-			cancel() // Close would otherwise read the stream to its end, which never comes
-			return false, nil
-		}
-		if batch.Cursor != "" {
-			o.Cursor = batch.Cursor
-		}
-	}
-	if err := stream.Err(); err != nil {
-		return true, explain(err)
-	}
-	return true, explain(connect.NewError(connect.CodeUnavailable, errEnded))
 }
