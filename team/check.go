@@ -154,24 +154,24 @@ func (s *State) noBoard(b board.ID) finding {
 	return f
 }
 
-// noCred says why what a header names is no right of its author.
+// noCred says why what a header names is no right of its author. Whose right it would be comes before whether it counts:
+// what becomes of other people's rights changes nothing for this author.
 func (s *State) noCred(h *board.Header) finding {
 	o, ok := s.objects.get(h.Cred)
 	switch {
 	case !ok:
 		return finding{noCred, h.Cred}
-	case o.act == actCharter && o.found.status() == Valid:
-		return finding{rule: credNoPower}
-	case o.act == actCharter && o.found.status() == Void:
-		return finding{rule: charterLost}
 	case o.act != actCharter && o.act != actSet && o.act != actAdmit && o.act != actLater:
 		return finding{rule: credVoid} // no right, whatever becomes of it
 	case o.found.status() == Pending || o.found.status() == Unevaluated:
 		return finding{credPending, o.found.missing}
-	case o.found.status() == Void:
-		return finding{rule: credVoid}
 	}
 	switch k := o.says.(type) {
+	case *charterSays:
+		if k.power(h.Author) == None {
+			return finding{rule: credNoPower}
+		}
+		return finding{rule: charterLost}
 	case *setSays:
 		if k.user != h.Author {
 			return finding{rule: credOther}

@@ -30,8 +30,8 @@ func (n *node) linked(e *Evaluator, r *record) bool {
 	if len(n.forks) > 0 && forkedAt(points(n.forks, e.logs.governance), r) {
 		n.spoilt = append(n.spoilt, r)
 	}
-	// A seal changes nothing where all of the epoch that it seals is at or below it.
-	return r.seq == 1 && r.parent != nil && r.parent.epoch.records != r.parent.seq
+	// A seal changes nothing where it is its epoch's only one, and all of the epoch is at or below it.
+	return r.seq == 1 && r.parent != nil && (len(r.parent.epoch.seals) > 1 || r.parent.epoch.records != r.parent.seq)
 }
 
 // counting says whether a linked record of the governance log of n counts: its chain passes no fork, it is under the cuts

@@ -17,7 +17,7 @@ type Flip struct {
 }
 
 // Flips are what changed for entries on disk since old, an earlier snapshot of the same team (or nil). An entry that none
-// of them covers has the verdict that it had, if it was not pending then. While the team needs newer rules nothing is judged
+// of them covers has the verdict that it had, its rule too, if it was not pending then. While the team needs newer rules nothing is judged
 // again, so there are none; after that everything may have changed.
 func (s *State) Flips(old *State) (out []Flip) {
 	switch {
@@ -97,20 +97,27 @@ type differences struct {
 	replaced bool // charters of the chain gave way to others
 	all      bool
 	cuts     []*Cut
-	revived  []board.Hash // rights that count now, and were void
+	revived  []board.Hash // rights that count now, and were void; or that gave nothing, and are void
 }
 
 // some notes cuts that only one of the lists has. A list that something is under all of, empty, voids it all.
 func (d *differences) some(a, b []*Cut) {
 	for _, l := range [][2][]*Cut{{a, b}, {b, a}} {
 		for _, c := range l[0] {
-			if !slices.Contains(l[1], c) && !slices.Contains(d.cuts, c) {
-				if c.Empty() {
-					d.all = true
-				}
-				d.cuts = append(d.cuts, c)
+			if !slices.Contains(l[1], c) {
+				d.note(c)
 			}
 		}
+	}
+}
+
+// note has what is not under a cut judged again.
+func (d *differences) note(c *Cut) {
+	if c.Empty() {
+		d.all = true
+	}
+	if !slices.Contains(d.cuts, c) {
+		d.cuts = append(d.cuts, c)
 	}
 }
 
@@ -119,26 +126,29 @@ func (d *differences) keys(was, now *member) {
 	if slices.Equal(was.keys, now.keys) && len(was.gone) == 0 && len(now.gone) == 0 {
 		return
 	}
-	fate := func(m *member, k [32]byte) (cuts []*Cut, known, gone bool) {
+	fate := func(m *member, k [32]byte) (cuts []*Cut, r rule) {
 		if m.signs(k) {
-			return nil, true, false
+			return nil, counts
 		}
 		for _, g := range m.gone {
 			if g.key == k {
-				return g.cuts, true, true
+				return g.cuts, deviceRemoved
 			}
 		}
-		return nil, slices.Contains(m.ever, k), true
+		if slices.Contains(m.ever, k) {
+			return nil, deviceLost
+		}
+		return nil, noDevice
 	}
+	voids := func(r rule, cuts []*Cut) bool { return r != counts && len(cuts) == 0 }
 	for _, m := range []*member{was, now} {
 		for _, k := range slices.Concat(m.keys, m.ever) {
-			a, known, goneBefore := fate(was, k)
-			b, _, goneNow := fate(now, k)
+			a, before := fate(was, k)
+			b, after := fate(now, k)
 			switch {
-			case !known: // its entries were pending
-			case goneBefore != goneNow && (goneBefore && len(a) == 0 || goneNow && len(b) == 0):
-				d.all = true
-			case goneBefore && goneNow && (len(a) == 0) != (len(b) == 0):
+			case before == noDevice: // its entries were pending
+			case before == after && voids(before, a) && voids(after, b): // they were void by the same rule
+			case voids(before, a) || voids(after, b):
 				d.all = true
 			default:
 				d.some(a, b)
@@ -154,22 +164,44 @@ func (d *differences) creds(was, now *member) {
 		switch {
 		case !held && c.role >= Member, held && was.creds[i].role != now.creds[j].role:
 			d.all = true
-		case held && c.role >= Member:
-			d.some(cutsOf(c.needs), cutsOf(now.creds[j].needs))
+		case !held: // it was void, by another rule
+			d.revived = append(d.revived, c.hash)
+		case c.role >= Member:
+			d.needs(c.needs, now.creds[j].needs)
 		}
 	}
 	for _, c := range now.creds {
-		if _, held := slices.BinarySearchFunc(was.creds, c.hash, compareCredential); !held && c.role >= Member {
-			if d.old.voided(c.hash) {
-				d.revived = append(d.revived, c.hash)
-			}
+		if _, held := slices.BinarySearchFunc(was.creds, c.hash, compareCredential); !held && d.old.voided(c.hash) {
+			d.revived = append(d.revived, c.hash)
 		}
 	}
 }
 
-func cutsOf(l []need) (out []*Cut) {
-	for i := range l {
-		out = append(out, l[i].cuts...)
+// needs compares what a right has to fulfil, and in which order: of what is not fulfilled the first one is the rule.
+func (d *differences) needs(a, b []need) {
+	for len(a) > 0 && len(b) > 0 && a[0].equal(b[0]) {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1].equal(b[len(b)-1]) {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	ofBoth := func(n need) bool { return slices.ContainsFunc(a, n.equal) && slices.ContainsFunc(b, n.equal) }
+	reordered := !slices.EqualFunc(only(a, ofBoth), only(b, ofBoth), need.equal)
+	for _, n := range slices.Concat(a, b) {
+		if !reordered && ofBoth(n) {
+			continue
+		}
+		for _, c := range n.cuts {
+			d.note(c)
+		}
+	}
+}
+
+func only(l []need, is func(need) bool) (out []need) {
+	for _, n := range l {
+		if is(n) {
+			out = append(out, n)
+		}
 	}
 	return out
 }

@@ -80,6 +80,8 @@ type need struct {
 	rule rule
 }
 
+func (n need) equal(m need) bool { return n.rule == m.rule && slices.Equal(n.cuts, m.cuts) }
+
 // credential is a right to write, and the role that it gives. needs are those of the restrictions that it does not descend from.
 type credential struct {
 	hash  board.Hash

@@ -6,6 +6,8 @@ import (
 
 	"weft/board"
 	"weft/team"
+
+	weftv1 "weft/api/weft/v1"
 )
 
 // disk plays a store: it takes an entry once its right is known, and judges it again only where a flip covers it, or
@@ -14,14 +16,14 @@ type disk struct {
 	w       *world
 	ev      *team.Evaluator
 	old     *team.State
-	seen    int // records that it was told of
-	verdict map[board.Hash]Status
-	later   map[board.Hash]bool // on disk, and pending when they were judged again
-	counts  map[board.Hash]bool // records
+	seen    int                    // records that it was told of
+	verdict map[board.Hash]Verdict // with the rule by which package team says that something is void
+	later   map[board.Hash]bool    // on disk, and pending when they were judged again
+	counts  map[board.Hash]bool    // records
 }
 
 func newDisk(w *world, ev *team.Evaluator) *disk {
-	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Status{}, later: map[board.Hash]bool{}, counts: map[board.Hash]bool{}}
+	return &disk{w: w, ev: ev, old: ev.State(), verdict: map[board.Hash]Verdict{}, later: map[board.Hash]bool{}, counts: map[board.Hash]bool{}}
 }
 
 // advance to what these records mean, of which the last ones are new; missed are entries that the store shows otherwise.
@@ -39,10 +41,11 @@ func (d *disk) advance(all []*Held, is *State) (missed []string) {
 	again := map[board.Hash]bool{}
 	for _, h := range all {
 		if _, on := d.verdict[h.Entry.ID]; !on || d.later[h.Entry.ID] && got != d.old || grown[log{h.Record.Board, h.Record.Node}] ||
-			slices.ContainsFunc(flips, func(f team.Flip) bool { return covers(is, f, h, d.verdict[h.Entry.ID]) }) {
+			slices.ContainsFunc(flips, func(f team.Flip) bool { return covers(is, f, h, d.verdict[h.Entry.ID].Status) }) {
 			again[h.Entry.ID] = true
 		}
 	}
+	c := &comparison{d.w, is, got, map[*team.Cut]*weftv1.Cut{}, nil}
 	for _, h := range all {
 		if h.Record.Board == board.GovernanceID(d.w.team) {
 			continue
@@ -62,12 +65,13 @@ func (d *disk) advance(all []*Held, is *State) (missed []string) {
 			}
 			continue
 		}
+		now.Rule = got.CheckEntry(&h.Entry.Header, c.under(item{hash: id})).Rule
 		if again[id] {
 			delete(d.later, id)
-			d.verdict[id] = now.Status
+			d.verdict[id] = now
 		}
-		if was := d.verdict[id]; was != now.Status && !slices.ContainsFunc(missed, func(s string) bool { return s[:len(d.w.nameOf(id[:]))] == d.w.nameOf(id[:]) }) {
-			missed = append(missed, fmt.Sprintf("%s is %v on disk and ought to be %v %s (no flip covers it, of %d)", d.w.nameOf(id[:]), was, now.Status, now.Rule, len(flips)))
+		if was := d.verdict[id]; was != now && !slices.ContainsFunc(missed, func(s string) bool { return s[:len(d.w.nameOf(id[:]))] == d.w.nameOf(id[:]) }) {
+			missed = append(missed, fmt.Sprintf("%s is %v on disk and ought to be %v (no flip covers it, of %d)", d.w.nameOf(id[:]), was, now, len(flips)))
 		}
 	}
 	if is.Upgrade {
