@@ -3475,6 +3475,7 @@ type OwnSetting struct {
 	Invisible     bool                   `protobuf:"varint,5,opt,name=invisible,proto3" json:"invisible,omitempty"`
 	SetHlc        uint64                 `protobuf:"fixed64,6,opt,name=set_hlc,json=setHlc,proto3" json:"set_hlc,omitempty"`
 	UntilMs       uint64                 `protobuf:"fixed64,7,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	Clear         bool                   `protobuf:"varint,8,opt,name=clear,proto3" json:"clear,omitempty"` // nothing is set there any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3556,6 +3557,13 @@ func (x *OwnSetting) GetUntilMs() uint64 {
 		return x.UntilMs
 	}
 	return 0
+}
+
+func (x *OwnSetting) GetClear() bool {
+	if x != nil {
+		return x.Clear
+	}
+	return false
 }
 
 type PresenceFrame struct {
@@ -4006,7 +4014,7 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\fR\x04user\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\fR\x04node\x120\n" +
-	"\bmessages\x18\x04 \x03(\v2\x14.weft.v1.LiveMessageR\bmessages\"\xd9\x01\n" +
+	"\bmessages\x18\x04 \x03(\v2\x14.weft.v1.LiveMessageR\bmessages\"\xef\x01\n" +
 	"\n" +
 	"OwnSetting\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\fR\x04user\x12\x12\n" +
@@ -4015,7 +4023,8 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\tR\x06status\x12\x1c\n" +
 	"\tinvisible\x18\x05 \x01(\bR\tinvisible\x12\x17\n" +
 	"\aset_hlc\x18\x06 \x01(\x06R\x06setHlc\x12\x19\n" +
-	"\buntil_ms\x18\a \x01(\x06R\auntilMs\"\xaa\x03\n" +
+	"\buntil_ms\x18\a \x01(\x06R\auntilMs\x12\x14\n" +
+	"\x05clear\x18\b \x01(\bR\x05clear\"\xaa\x03\n" +
 	"\rPresenceFrame\x12&\n" +
 	"\x05pulse\x18\x01 \x01(\v2\x0e.weft.v1.PulseH\x00R\x05pulse\x12%\n" +
 	"\x04beat\x18\x02 \x01(\v2\x0f.weft.v1.SignedH\x00R\x04beat\x12(\n" +

@@ -1,0 +1,50 @@
+package hub
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+)
+
+// Options of a Hub. Load and Save keep small values by key; Save must not call the hub back, is never called by two
+// goroutines at once, and may block.
+type Options struct {
+	Self       board.NodeID
+	Boot       [16]byte // of this start; the mesh says the same
+	Now        func() time.Time
+	Clock      func() board.HLC // a new stamp
+	Log        *slog.Logger
+	Registerer prometheus.Registerer                // nil: no metrics
+	Load       func(key string) ([]byte, error)     // nil value: never saved
+	Save       func(key string, value []byte) error // nil value: erase
+	Off        bool                                 // nothing is said of this node's own people
+	Limits     Limits
+}
+
+// Limits of a Hub; zero fields mean the usual ones.
+type Limits struct {
+	Sessions       int // at once
+	UserSessions   int // of one user
+	Watchers       int
+	Listeners      int
+	LiveRate       float64 // live messages a second of one local device, and of one other node
+	LiveBurst      float64
+	LiveBytes      float64 // bytes a second, of the same
+	LiveBytesBurst float64
+}
+
+// Wire carries things to other nodes. Its methods never wait and never call the hub.
+type Wire interface {
+	// SendBeat signs a beat and gives it to the nodes of its team.
+	SendBeat(team board.TeamID, b *weftv1.PresenceBeat)
+	// AskWhole asks a node, or who may know, for all that the node says in teams.
+	AskWhole(node board.NodeID, teams []board.TeamID)
+	// SendLive gives a signed LiveBatch to nodes, or to the whole team, and says to how many.
+	SendLive(team board.TeamID, nodes []board.NodeID, signed *weftv1.Signed) (sent int, err error)
+	// SendSetting tells other homes of a person what they have set.
+	SendSetting(nodes []board.NodeID, s *weftv1.OwnSetting)
+}
