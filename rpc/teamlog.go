@@ -118,7 +118,7 @@ func (s *teamService) Why(ctx context.Context, req *connect.Request[weftv1.WhyRe
 	})
 	res := &weftv1.WhyResponse{UserId: u.String(), Name: st.UserName(u), Role: roleNames[role], Words: s.standing(st, u, role)}
 	for _, r := range because {
-		res.Because = append(res.Because, s.wireEvent(st, team.Event{Object: r.Object, Kind: r.Kind, Words: r.Words, Verdict: r.Verdict}, recorded))
+		res.Because = append(res.Because, s.wireEvent(st, team.Event{Object: r.Object, Kind: r.Kind, Author: r.Author, Words: r.Words, Verdict: r.Verdict}, recorded))
 	}
 	return connect.NewResponse(res), nil
 }

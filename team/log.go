@@ -20,14 +20,13 @@ type Event struct {
 
 // Log is every governance object of the team, by hash.
 func (s *State) Log() (out []Event) {
-	say := speaker{s.UserName}
-	s.objects.all(func(_ board.Hash, o *outcome) { out = append(out, say.event(o)) })
+	s.objects.all(func(_ board.Hash, o *outcome) { out = append(out, s.event(o)) })
 	slices.SortFunc(out, func(a, b Event) int { return compareHashes(a.Object, b.Object) })
 	return out
 }
 
-func (s speaker) event(o *outcome) Event {
-	ev := Event{Object: o.hash, Kind: o.act.kind(), Author: o.author, Words: s.describe(o.fact), Verdict: o.found.verdict()}
+func (s *State) event(o *outcome) Event {
+	ev := Event{Object: o.hash, Kind: o.act.kind(), Author: o.author, Words: s.tell(o), Verdict: o.found.verdict()}
 	switch k := o.says.(type) {
 	case *admitSays:
 		ev.Author, ev.Node, ev.About = board.UserID{}, o.author, k.user
@@ -48,7 +47,6 @@ func (s speaker) event(o *outcome) Event {
 // Dropped is what u did under a charter that lost to another one, so that it does not count, and charters by u's devices
 // that lost: it can be done again. By hash.
 func (s *State) Dropped(u board.UserID) (out []Event) {
-	say := speaker{s.UserName}
 	m, _ := s.people.get(u)
 	s.objects.all(func(_ board.Hash, o *outcome) {
 		switch c, isCharter := o.says.(*charterSays); {
@@ -57,7 +55,7 @@ func (s *State) Dropped(u board.UserID) (out []Event) {
 		default:
 			return
 		}
-		out = append(out, say.event(o))
+		out = append(out, s.event(o))
 	})
 	slices.SortFunc(out, func(a, b Event) int { return compareHashes(a.Object, b.Object) })
 	return out
@@ -80,6 +78,7 @@ func (s *State) lost(h board.Hash) bool {
 type Reasoning struct {
 	Object  board.Hash
 	Kind    board.Kind
+	Author  board.UserID // as of an Event
 	Words   string
 	Verdict Verdict
 }
@@ -98,7 +97,8 @@ func (s *State) Why(u board.UserID) (out []Reasoning) {
 	r := newRegister(u, m.register)
 	for _, i := range r.graph.sorted() {
 		x := r.entries[i]
-		words := say.describe(x.fact)
+		does := s.event(&outcome{x.fact, finding{rule: counts}})
+		words := does.Words
 		if k, ok := x.says.(*charterSays); ok {
 			words = fmt.Sprintf("version %d of the charter left %s as %s", k.ver, say.who(u), x.role)
 		}
@@ -110,9 +110,9 @@ func (s *State) Why(u board.UserID) (out []Reasoning) {
 		case x.role != m.role:
 			words += fmt.Sprintf("; the more restrictive role, %s, holds", m.role)
 		}
-		out = append(out, Reasoning{x.hash, x.act.kind(), words, finding{rule: counts}.verdict()})
+		out = append(out, Reasoning{x.hash, x.act.kind(), does.Author, words, does.Verdict})
 	}
-	return append(out, s.whyNot(say, u)...)
+	return append(out, s.whyNot(u)...)
 }
 
 // whyPower explains a stint of power.
@@ -124,7 +124,7 @@ func (s *State) whyPower(say speaker, u board.UserID, t stint, last bool) (out [
 		if turn.from == 0 {
 			words = fmt.Sprintf("the team was founded with %s as %s", say.who(u), turn.role)
 		}
-		out = append(out, Reasoning{c.hash, board.KindCharter, words, yes})
+		out = append(out, Reasoning{c.hash, board.KindCharter, board.UserID{}, words, yes})
 		if turn.from > 0 {
 			for _, by := range s.agreed(turn.from) {
 				out[len(out)-1].Words += by
@@ -137,7 +137,7 @@ func (s *State) whyPower(say speaker, u board.UserID, t stint, last bool) (out [
 		if !last {
 			words += " for a while"
 		}
-		out = append(out, Reasoning{c.hash, board.KindCharter, words, yes})
+		out = append(out, Reasoning{c.hash, board.KindCharter, board.UserID{}, words, yes})
 	}
 	return out
 }
@@ -164,7 +164,7 @@ func (s *State) agreed(i int) []string {
 }
 
 // whyNot lists what is about u and does not count.
-func (s *State) whyNot(say speaker, u board.UserID) (out []Reasoning) {
+func (s *State) whyNot(u board.UserID) (out []Reasoning) {
 	s.objects.all(func(_ board.Hash, o *outcome) {
 		if o.found.status() == Valid {
 			return
@@ -181,8 +181,8 @@ func (s *State) whyNot(say speaker, u board.UserID) (out []Reasoning) {
 		default:
 			return
 		}
-		v := o.found.verdict()
-		out = append(out, Reasoning{o.hash, o.act.kind(), say.describe(o.fact) + "; that does not count: " + v.Reason, v})
+		does := s.event(o)
+		out = append(out, Reasoning{o.hash, does.Kind, does.Author, does.Words + "; that does not count: " + does.Verdict.Reason, does.Verdict})
 	})
 	slices.SortFunc(out, func(a, b Reasoning) int { return compareHashes(a.Object, b.Object) })
 	return out

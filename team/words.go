@@ -158,11 +158,13 @@ func (s *State) difference(a, b *charterSays) (out []string) {
 	}
 	for _, u := range slices.Concat(a.owners, a.admins) {
 		if b.power(u) == None {
-			role := "nothing"
-			if c := b.cutOf(u); c != nil {
-				role = c.keep.String()
+			stays := "stays as nothing"
+			if c := b.cutOf(u); c != nil && c.keep <= Removed {
+				stays = "is " + c.keep.String()
+			} else if c != nil {
+				stays = "stays as " + c.keep.String()
 			}
-			out = append(out, fmt.Sprintf("%s loses power and stays as %s", say.who(u), role))
+			out = append(out, fmt.Sprintf("%s loses power and %s", say.who(u), stays))
 		}
 	}
 	if len(a.owners) > 1 && len(b.owners) > 1 && b.owners[0] != a.owners[0] && slices.Contains(a.owners, b.owners[0]) {
@@ -183,6 +185,10 @@ var joinWords = map[weftv1.JoinMode]string{
 	weftv1.JoinMode_JOIN_MODE_LINK: "people join by link", weftv1.JoinMode_JOIN_MODE_CLOSED: "nobody joins",
 }
 
+var visibilityWords = map[weftv1.Visibility]string{
+	weftv1.Visibility_VISIBILITY_PUBLIC: "everyone", weftv1.Visibility_VISIBILITY_MEMBERS: "its members", weftv1.Visibility_VISIBILITY_HIDDEN: "nobody else",
+}
+
 func policyDifference(a, b Policy) (out []string) {
 	if a.Join != b.Join {
 		out = append(out, joinWords[b.Join])
@@ -190,8 +196,16 @@ func policyDifference(a, b Policy) (out []string) {
 	if a.Retention != b.Retention {
 		out = append(out, "messages are kept "+b.Retention.String())
 	}
-	if a.Visibility != b.Visibility || a.Quotas != b.Quotas || a.Receipts != b.Receipts || a.E2EE != b.E2EE || a.History != b.History ||
-		!slices.Equal(a.Admitters, b.Admitters) {
+	if a.Visibility != b.Visibility {
+		out = append(out, "it is visible to "+visibilityWords[b.Visibility])
+	}
+	if a.Quotas != b.Quotas {
+		out = append(out, "other limits of what may be written")
+	}
+	if a.Receipts != b.Receipts {
+		out = append(out, "receipts are "+map[bool]string{true: "on", false: "off"}[b.Receipts])
+	}
+	if a.E2EE != b.E2EE || a.History != b.History || !slices.Equal(a.Admitters, b.Admitters) && a.Join == b.Join {
 		out = append(out, "other details of the policy change")
 	}
 	return out
