@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/team"
@@ -165,4 +167,18 @@ func TestAJoinThatWasCutShortGoesOn(t *testing.T) {
 	b.restart()
 	a.start()
 	eventually(t, "bob has the history", func() bool { return b.entries(general) == 100 && same(id, a, b) }, a, b)
+}
+
+// A node may close a connection for reasons of its own while somebody stands in its lobby: what was said is said again.
+func TestAKnockWhoseConnectionIsClosedIsSaidAgain(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	h := a.mesh.host
+	h.SetStreamHandler(protocolLobby, func(s network.Stream) {
+		h.SetStreamHandler(protocolLobby, a.mesh.lobby.handle)
+		s.Conn().Close()
+	})
+	if _, err := b.mesh.Join(testContext(t), a.invite(id, 1, time.Time{}), ""); err != nil {
+		t.Fatal(err)
+	}
 }

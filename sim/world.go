@@ -30,6 +30,7 @@ type World struct {
 	founder *Node
 	invites int
 	nonces  int
+	people  int
 
 	Lenient bool // what people try to do to the team and may not is logged, and no failure
 }
@@ -76,8 +77,14 @@ func (w *World) Found(n *Node) {
 
 func (w *World) found(n *Node, admins []board.UserID) {
 	w.T.Helper()
+	w.team, w.founder = w.FoundTeam(n, "crew", admins...), n
+}
+
+// FoundTeam makes n's user the founder of a further team.
+func (w *World) FoundTeam(n *Node, name string, admins ...board.UserID) board.TeamID {
+	w.T.Helper()
 	ctx := w.T.Context()
-	id, objects, err := team.NewTeam(n.id, "crew", admins, [16]byte{7})
+	id, objects, err := team.NewTeam(n.id, name, admins, [16]byte{7})
 	if err == nil {
 		err = n.store.AdoptTeam(ctx, id, objects[0])
 	}
@@ -89,7 +96,7 @@ func (w *World) found(n *Node, admins []board.UserID) {
 	if err != nil {
 		w.T.Fatalf("couldn't found the team: %v", err)
 	}
-	w.team, w.founder = id, n
+	return id
 }
 
 // Board makes a further board, at the founder's node.
@@ -109,20 +116,25 @@ func (w *World) Board(name string) board.ID {
 // Invite is a link to the team for one use, made at its founder's node.
 func (w *World) Invite() *weftv1.InviteLink {
 	w.T.Helper()
+	return w.InviteTo(w.team, w.founder)
+}
+
+// InviteTo is a link to a team for one use, made at the node of one of its owners.
+func (w *World) InviteTo(t board.TeamID, f *Node) *weftv1.InviteLink {
+	w.T.Helper()
 	w.invites++
-	f := w.founder
 	seed := w.key("invite", fmt.Sprint(w.invites)).Seed()
-	st, ok := f.store.Team(w.team)
+	st, ok := f.store.Team(t)
 	if !ok {
 		w.T.Fatal("the founder doesn't know the team")
 	}
 	o, err := team.NewInvite(st, f.id, team.Member, f.key.Public(), 1, uint64(f.Now().Add(24*time.Hour).UnixMilli()), [16]byte{byte(w.invites), byte(w.invites >> 8)}, seed)
 	if err == nil {
-		_, err = f.store.AppendObject(w.T.Context(), w.team, o)
+		_, err = f.store.AppendObject(w.T.Context(), t, o)
 	}
 	var link *weftv1.InviteLink
 	if err == nil {
-		st, _ = f.store.Team(w.team)
+		st, _ = f.store.Team(t)
 		link, err = team.NewLink(st, f.id, o, seed, []string{f.peerAddress()})
 	}
 	if err != nil {
@@ -134,11 +146,44 @@ func (w *World) Invite() *weftv1.InviteLink {
 // Join lets a node join the team by a link of its own. It is given a minute of virtual time.
 func (w *World) Join(n *Node) {
 	w.T.Helper()
+	w.JoinTeam(w.team, w.founder, n)
+}
+
+// JoinTeam lets a node join a team by a link that founder's node makes. It is given a minute of virtual time.
+func (w *World) JoinTeam(t board.TeamID, founder, n *Node) {
+	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.T.Context(), time.Minute)
 	defer cancel()
-	if _, err := n.mesh.Join(ctx, w.Invite(), ""); err != nil {
+	if _, err := n.mesh.Join(ctx, w.InviteTo(t, founder), ""); err != nil {
 		w.T.Fatalf("node %s couldn't join: %v", n.Name, err)
 	}
+}
+
+// Enrol takes further people into a team whose home is this node, by founder's word. They are members, named after the node.
+func (n *Node) Enrol(t board.TeamID, founder *Node, count int) (people []team.Identity) {
+	w := n.world
+	w.T.Helper()
+	for range count {
+		w.people++
+		name := fmt.Sprintf("%s-%d", n.Name, w.people)
+		id, err := team.NewUser(name, w.key("recovery", name), w.key("device", name), n.key, [16]byte{1})
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		record := func(o *team.Object, err error) {
+			if err == nil {
+				_, err = founder.store.AppendObject(w.T.Context(), t, o)
+			}
+			if err != nil {
+				w.T.Fatalf("couldn't let %s into a team: %v", name, err)
+			}
+		}
+		record(team.NewPresent(t, id))
+		st, _ := founder.store.Team(t)
+		record(team.NewSet(st, founder.id, id.User, team.Member, nil, "", w.nonce()))
+		people = append(people, id)
+	}
+	return people
 }
 
 // Post writes count entries at a node, one after the other, and tells the checker of each. It returns the last receipt.
