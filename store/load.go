@@ -16,9 +16,9 @@ import (
 // load reads what is kept in memory. short says what is missing that was there before, or "".
 func (s *Store) load() (short string, err error) {
 	m := newMemory()
-	fresh := false
+	var was uint32 // the store's format
 	err = s.view(func(_ *memory, txn *badger.Txn) (err error) {
-		if fresh, err = s.checkFormat(txn); err != nil || fresh {
+		if was, err = s.checkFormat(txn); err != nil || was == 0 {
 			return err
 		}
 		s.loadTwins(txn)
@@ -28,7 +28,7 @@ func (s *Store) load() (short string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if fresh {
+	if was == 0 {
 		if err := s.checkWitnessFresh(); err != nil {
 			return "", err
 		}
@@ -74,6 +74,11 @@ func (s *Store) load() (short string, err error) {
 	}
 	if err := s.indexSigners(m); err != nil {
 		return "", err
+	}
+	if was != 0 && was < format {
+		if err := s.upgrade(m, was); err != nil {
+			return "", err
+		}
 	}
 	if err := s.indexNewUsers(); err != nil {
 		return "", err

@@ -55,7 +55,7 @@ func checkManifestFormat(dir string) error {
 	switch { // larger numbers are no format but damage
 	case n > format && n < 1024:
 		return newerFormat(dir, uint64(n))
-	case n < format:
+	case n < oldestFormat:
 		return olderFormat(dir, uint64(n))
 	case database > manifestVersion && database < 1024:
 		return fmt.Errorf("couldn't open store in %s: its database has format %d, this version knows %d: %w", dir, database, manifestVersion, ErrNewerFormat)

@@ -18,7 +18,7 @@ func TestAStoreOfAnotherFormatIsNotMended(t *testing.T) {
 		to   byte
 		want error
 	}{
-		{"older", 5, format - 1, ErrOlderFormat},
+		{"older", 5, oldestFormat - 1, ErrOlderFormat},
 		{"newer", 5, format + 1, ErrNewerFormat},
 		{"older database", 7, manifestVersion - 1, ErrOlderFormat},
 		{"newer database", 7, manifestVersion + 1, ErrNewerFormat},

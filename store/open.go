@@ -20,9 +20,6 @@ import (
 // 23,000 a second; zstd (level 1) takes 421 bytes and brings 18,000.
 const compression = options.Snappy
 
-// format is the version of the layout on disk. 1 had its tables compressed with zstd.
-const format = 2
-
 // maxInTable is how large a value may be to stand in a table; larger ones stand in Badger's value log. For a value
 // larger than a block its builder of tables takes four times the value's size and keeps the memory: a catch-up of bodies of
 // 60 KB took 500 MB a node, and 30 MB since. Also, compactions needn't copy what is large.
@@ -41,6 +38,9 @@ func (s *Store) openFirst() error {
 		return err
 	}
 	if err := checkManifest(dir); err != nil {
+		return err
+	}
+	if err := upgradeManifest(dir); err != nil {
 		return err
 	}
 	tables := tablesInUse(dir)
@@ -171,34 +171,6 @@ func (s *Store) openDatabase(dir string, compactors int, sync bool) (db *badger.
 		return nil, fmt.Errorf("couldn't open store in %s: %w: change the owner of its files", s.opts.Dir, err)
 	}
 	return nil, fmt.Errorf("couldn't open the database in %s: %w: restore the folder from a backup, or move it away: what teammates hold comes back", s.opts.Dir, err)
-}
-
-// checkFormat reads the store's format and id, or writes those of a new store.
-func (s *Store) checkFormat(txn *badger.Txn) (fresh bool, err error) {
-	c, err := get(txn, storeKey("format"))
-	if err != nil {
-		return false, fmt.Errorf("couldn't read the store's format: %w: restore the folder from a backup, or move it away: what teammates hold comes back", err)
-	}
-	if c == nil {
-		return true, nil
-	}
-	if len(c) < 4 || binary.BigEndian.Uint32(c) > format {
-		return false, newerFormat(s.opts.Dir, uint64(binary.BigEndian.Uint32(append(c, 0, 0, 0, 0))))
-	}
-	id, err := get(txn, storeKey("id"))
-	if err != nil || len(id) != 16 {
-		return false, fmt.Errorf("couldn't read the store's id: %w: restore the folder from a backup, or move it away: what teammates hold comes back", errors.Join(err, errDecode))
-	}
-	s.setID([16]byte(id))
-	return false, nil
-}
-
-func olderFormat(dir string, n uint64) error {
-	return fmt.Errorf("couldn't open store in %s: its format is %d, this version needs %d: %w", dir, n, format, ErrOlderFormat)
-}
-
-func newerFormat(dir string, n uint64) error {
-	return fmt.Errorf("couldn't open store in %s: its format is %d, this version knows %d: %w", dir, n, format, ErrNewerFormat)
 }
 
 // makeStore writes what a new store begins with.

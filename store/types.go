@@ -25,7 +25,6 @@ type Options struct {
 	Quotas    Quotas                           // zero fields: defaults
 	MemTable  int64                            // bytes, at least 8 MiB; default 8 MiB
 	Random    func(b []byte)                   // epochs and ids; default crypto/rand
-	Upgrade   func(from, to uint32)            // told of a format change; may be nil
 	OnCommit  func(changed []Committed)        // see Store.OnCommit
 	fault     func(point string) error         // tests: injected errors
 
