@@ -95,6 +95,9 @@ func TestAnOlderStoreIsUpgraded(t *testing.T) {
 		}
 		file.Close()
 		f.open()
+		if _, err := os.Stat(f.dir + damagedSuffix); err == nil {
+			t.Fatal("taken for damage")
+		}
 		if a, b := f.formats(); a != format || b != format {
 			t.Fatalf("formats %d and %d", a, b)
 		}
