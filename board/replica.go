@@ -90,19 +90,20 @@ type orphans struct {
 
 // Sizes and times that nobody needs to change.
 const (
-	maxPeerLeaves = 32768                  // leaves kept of what one peer says of one team: 256 nodes in 64 boards, twice
-	maxMissed     = 1024                   // teams that a peer spoke of too early; as many as a node may be in
-	maxUnknown    = 512                    // origins of governance that no charter names (yet); a team has 256 nodes
-	wholeAtOnce   = 64                     // a vector of so few leaves is sent at once, without trying a digest first
-	reRecordRate  = 50                     // records of one origin and second (docs/limits.md)
-	heldFor       = 2 * time.Minute        // a pushed run waits no longer for what comes before it: it will be pulled
-	heardFor      = time.Hour              // a head that nobody can deliver is forgotten
-	retryPending  = 500 * time.Millisecond // what waits for a right is tried again at most so often, however often governance changes
-	askEvery      = 5 * time.Second        // a peer is asked for a vector at most so often
-	tellWholeGap  = time.Second            // and tells its whole vector at most so often
-	banScore      = 50                     // docs/limits.md: 50 bad in a minute
-	maxAvoid      = 10 * time.Minute       // a peer that failed for a log is tried again at the latest then
-	storePause    = 5 * time.Second        // after an error of the store's own
+	maxPeerLeaves    = 32768                  // leaves kept of what one peer says of one team: 256 nodes in 64 boards, twice
+	maxMissed        = 1024                   // teams that a peer spoke of too early; as many as a node may be in
+	maxUnknown       = 512                    // origins of governance that no charter names (yet); a team has 256 nodes
+	wholeAtOnce      = 64                     // a vector of so few leaves is sent at once, without trying a digest first
+	reRecordRate     = 50                     // records of one origin and second (docs/limits.md)
+	heldFor          = 2 * time.Minute        // a pushed run waits no longer for what comes before it: it will be pulled
+	heardFor         = time.Hour              // a head that nobody can deliver is forgotten
+	retryPending     = 500 * time.Millisecond // what waits for a right is tried again at most so often, however often governance changes
+	exchangesSkipped = 3                      // times Exchange that nothing is compared after a peer has agreed
+	askEvery         = 5 * time.Second        // a peer is asked for a vector at most so often
+	tellWholeGap     = time.Second            // and tells its whole vector at most so often
+	banScore         = 50                     // docs/limits.md: 50 bad in a minute
+	maxAvoid         = 10 * time.Minute       // a peer that failed for a log is tried again at the latest then
+	storePause       = 5 * time.Second        // after an error of the store's own
 )
 
 // NewReplica makes a Replica that knows no team and no peer. rnd is used for jitter and the choice among peers only.
@@ -178,6 +179,8 @@ func (r *Replica) handle(ev Event) {
 		r.askedVector(e)
 	case HeadHeard:
 		r.headHeard(e)
+	case Agreed:
+		r.agreed(e)
 	case DigestHeard:
 		r.digestHeard(e)
 	case Pushed:

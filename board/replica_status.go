@@ -32,6 +32,16 @@ func (r *Replica) Digest(id TeamID) Hash {
 	return Hash{}
 }
 
+// PeerDigest is the Digest of what a connected peer last said that it holds of a team. False: it has not said all.
+func (r *Replica) PeerDigest(peer NodeID, id TeamID) (Hash, bool) {
+	_, boards := r.viewOf(peer, false, id)
+	_, governance := r.viewOf(peer, true, id)
+	if boards == nil || governance == nil || !boards.known || !governance.known {
+		return Hash{}, false
+	}
+	return teamDigest(slices.Concat(boards.digests(), governance.digests())), true
+}
+
 // PeerVector is what a connected peer last said that it holds of a board. False: it has not said. Read it only.
 func (r *Replica) PeerVector(peer NodeID, t TeamID, id ID) (Vector, bool) {
 	b := r.board(t, id)

@@ -1,7 +1,6 @@
 package board
 
 import (
-	"slices"
 	"time"
 )
 
@@ -395,11 +394,21 @@ func (r *Replica) digestHeard(e DigestHeard) {
 		r.at(t.exchangeAt)
 		return
 	}
-	if v.known && g.known && teamDigest(slices.Concat(v.digests(), g.digests())) == e.Digest {
+	if d, known := r.PeerDigest(e.From, e.Team); known && d == e.Digest {
 		return
 	}
 	r.ask(boards, v, false)
 	r.ask(governance, g, false)
+}
+
+// agreed puts off the comparing of digests. A peer says every minute, and each of them, whether it agrees.
+func (r *Replica) agreed(e Agreed) {
+	for _, id := range e.Teams {
+		if t := r.teams.at(id); t != nil && r.stream(e.Peer, false) != nil {
+			t.exchangeAt = r.now.Add(exchangesSkipped*r.cfg.Exchange + r.jitter(r.cfg.Exchange))
+			r.at(t.exchangeAt)
+		}
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -115,6 +115,12 @@ type DigestHeard struct {
 	Digest Hash
 }
 
+// Agreed: a peer's digests of all vectors of these teams are this node's. So they needn't be compared for a while.
+type Agreed struct {
+	Peer  NodeID
+	Teams []TeamID
+}
+
 // Pushed: a run came by gossip; its form was checked (ParseRun) and its last item carries a head signature.
 type Pushed struct {
 	From NodeID // the peer that sent it
@@ -209,6 +215,7 @@ func (PeerVector) event()         {}
 func (AskedVector) event()        {}
 func (HeadHeard) event()          {}
 func (DigestHeard) event()        {}
+func (Agreed) event()             {}
 func (Pushed) event()             {}
 func (Answered) event()           {}
 func (Ingested) event()           {}

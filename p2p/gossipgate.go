@@ -61,19 +61,26 @@ func (s *gossipStream) Write(b []byte) (int, error) {
 			s.m.sent.add(s.node, t, a.bytes)
 		}
 	}
-	return s.Stream.Write(b)
+	n, err := s.Stream.Write(b)
+	if err == nil {
+		s.m.traffic.sentRPC(len(b), about)
+	}
+	return n, err
 }
 
 // aboutTopic is a part of an RPC.
 type aboutTopic struct {
-	topic string
-	bytes int
+	topic   string
+	bytes   int
+	message bool // a message itself
+	kind    trafficKind
 }
 
 // Numbers of fields in pubsub's RPC.
 const (
 	rpcPublish   = 2
 	rpcControl   = 3
+	messageData  = 2
 	messageTopic = 4
 	controlIHave = 1
 	controlGraft = 3
@@ -92,7 +99,7 @@ func rpcTopics(b []byte) (out []aboutTopic, err error) {
 	err = eachField(b[k:], func(num protowire.Number, v []byte) error {
 		switch num {
 		case rpcPublish:
-			return topicIn(v, messageTopic, &out)
+			return messageIn(v, &out)
 		case rpcControl:
 			return eachField(v, func(num protowire.Number, v []byte) error {
 				if num == controlIHave || num == controlGraft {
@@ -110,10 +117,26 @@ func rpcTopics(b []byte) (out []aboutTopic, err error) {
 func topicIn(b []byte, at protowire.Number, out *[]aboutTopic) error {
 	return eachField(b, func(num protowire.Number, v []byte) error {
 		if num == at {
-			*out = append(*out, aboutTopic{string(v), len(b)})
+			*out = append(*out, aboutTopic{topic: string(v), bytes: len(b)})
 		}
 		return nil
 	})
+}
+
+// messageIn finds the topic and the kind of a message.
+func messageIn(b []byte, out *[]aboutTopic) error {
+	a := aboutTopic{bytes: len(b), message: true, kind: trafficControl}
+	err := eachField(b, func(num protowire.Number, v []byte) error {
+		switch num {
+		case messageTopic:
+			a.topic = string(v)
+		case messageData:
+			a.kind = topicTraffic(v)
+		}
+		return nil
+	})
+	*out = append(*out, a)
+	return err
 }
 
 // eachField calls f for each field of a message that has a length.

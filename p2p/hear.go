@@ -110,6 +110,10 @@ func (t *topic) judge(from board.NodeID, data []byte) error {
 		return t.judgePush(from, m.Push)
 	case *weftv1.TopicMessage_Beat:
 		return t.judgeBeat(from, m.Beat)
+	case *weftv1.TopicMessage_Presence:
+		return t.m.voices.takeBeat(from, t.team, m.Presence)
+	case *weftv1.TopicMessage_Live:
+		return t.m.lives.take(from, t.team, m.Live)
 	}
 	return rejected{"unknown_kind", false} // of a later version
 }
@@ -277,6 +281,9 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 		return rejected{"bad_signature", true}
 	}
 	t.note(n, boot, b.Number, last)
+	if n != from {
+		t.m.voices.heardThrough(n)
+	}
 	t.m.clocks.heard(n, board.HLC(b.SentHlc), t.m.o.Now())
 	ask := from
 	if p, err := PeerIDOf(n); err == nil && t.m.host.Network().Connectedness(p) == network.Connected {

@@ -20,10 +20,14 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
+// presenceStreams from a peer at a time: the one in use, and the one that takes its place.
+const presenceStreams = 2
+
 // Protocols that a node speaks. docs/PROTOCOL.md describes them.
 const (
 	protocolSync       = "/weft/sync/1.0.0"
 	protocolGovernance = "/weft/governance/1.0.0"
+	protocolPresence   = "/weft/presence/1.0.0"
 	protocolLobby      = "/weft/lobby/1.0.0"
 )
 
@@ -78,6 +82,7 @@ func resources(l Limits) (network.ResourceManager, error) {
 	}
 	perPeer(protocolSync, l.SyncStreams)
 	perPeer(protocolGovernance, l.GovernanceStreams)
+	perPeer(protocolPresence, presenceStreams)
 	perPeer(protocolLobby, 1)
 	scaling.AddProtocolLimit(protocolID(protocolLobby), rcmgr.BaseLimit{
 		Streams: 2 * l.LobbyConns, StreamsInbound: l.LobbyConns, StreamsOutbound: l.LobbyConns, Memory: 4 << 20,

@@ -64,18 +64,6 @@ type (
 
 func protocolID(s string) protocol.ID { return protocol.ID(s) }
 
-func (m *Mesh) acceptStreams() {
-	m.host.SetStreamHandler(protocolGovernance, func(s network.Stream) { m.accept(s, true) })
-	m.host.SetStreamHandler(protocolSync, func(s network.Stream) { m.accept(s, false) })
-	m.host.SetStreamHandler(protocolLobby, m.lobby.handle)
-}
-
-func (m *Mesh) refuseStreams() {
-	for _, p := range []protocol.ID{protocolGovernance, protocolSync, protocolLobby} {
-		m.host.RemoveStreamHandler(p)
-	}
-}
-
 // accept takes a stream that a peer opened. Who shares no team gets a reset and no byte.
 func (m *Mesh) accept(s network.Stream, governance bool) {
 	p := s.Conn().RemotePeer()
@@ -301,6 +289,7 @@ func (k *link) put(f outFrame) error {
 		return err
 	}
 	k.m.stats.bytes.WithLabelValues("out").Add(float64(len(f.b)))
+	k.m.traffic.sent(trafficSync, len(f.b))
 	return nil
 }
 
@@ -314,6 +303,7 @@ func (k *link) read(r *frameReader) error {
 		k.signs.hear()
 		k.m.stats.frames.WithLabelValues("in", kindOf(f)).Inc()
 		k.m.stats.bytes.WithLabelValues("in").Add(float64(r.bytes))
+		k.m.traffic.received(trafficSync, r.bytes)
 		if err := k.pace(f); err != nil {
 			return err
 		}

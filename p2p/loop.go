@@ -39,6 +39,7 @@ const (
 	randomTopics
 	randomPeering
 	randomHomes
+	randomPresence
 )
 
 // maxEarly vectors wait for a team to be taken up.
@@ -235,6 +236,7 @@ func (l *loop) look() {
 		l.lost(n, x)
 	}
 	l.m.peers.changed()
+	l.m.voices.follow(now)
 	for key, k := range l.links {
 		if key.governance && len(now.shared[key.node]) > len(before.shared[key.node]) {
 			l.m.peers.sendRecords(k)

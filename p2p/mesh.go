@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/sync/errgroup"
 
 	"weft/board"
@@ -21,26 +23,29 @@ import (
 
 // Mesh is this node's part in the network of its teams' nodes. It is safe for concurrent use.
 type Mesh struct {
-	o      Options
-	log    *slog.Logger
-	self   board.NodeID
-	boot   [16]byte // of this start, in hellos and beats
-	host   host.Host
-	gate   *gater
-	stats  *metrics
-	kv     *settings
-	book   *addressBook
-	who    *roster   // who may be here, as of the last look at the store
-	loop   *loop     // owns the Replica
-	pool   *ingester // carries out Ingest
-	subs   *topics
-	peers  *peering
-	lobby  *lobby
-	asks   *asks
-	hidden atomic.Pointer[map[board.TeamID][]Hidden] // as last looked for
-	clocks skews                                     // of other nodes
-	sent   *sent
-	served sentRanges
+	o       Options
+	log     *slog.Logger
+	self    board.NodeID
+	boot    [16]byte // of this start, in hellos and beats
+	host    host.Host
+	gate    *gater
+	stats   *metrics
+	kv      *settings
+	book    *addressBook
+	who     *roster   // who may be here, as of the last look at the store
+	loop    *loop     // owns the Replica
+	pool    *ingester // carries out Ingest
+	subs    *topics
+	peers   *peering
+	lobby   *lobby
+	asks    *asks
+	voices  *presence
+	lives   *lives
+	hidden  atomic.Pointer[map[board.TeamID][]Hidden] // as last looked for
+	clocks  skews                                     // of other nodes
+	sent    *sent                                     // about each team
+	traffic *traffic
+	served  sentRanges
 
 	farewells *ration[board.NodeID] // false ones, by who said them
 
@@ -65,8 +70,11 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 		o.Seed = binary.BigEndian.Uint64(b[:])
 	}
 	m := &Mesh{o: o, log: o.Log, self: o.Key.Public(), done: make(chan struct{})}
-	rand.Read(m.boot[:])
-	m.stats = newMetrics(o.Registerer)
+	if m.boot = o.Boot; m.boot == ([16]byte{}) {
+		rand.Read(m.boot[:])
+	}
+	m.traffic = &traffic{}
+	m.stats = newMetrics(o.Registerer, m.traffic)
 	m.kv = &settings{store: o.Store, log: o.Log}
 	m.book = openBook(o.Book, m.kv, o.Log)
 	m.sent = newSent()
@@ -90,6 +98,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.peers = newPeering(m)
 	m.lobby = newLobby(m)
 	m.records = newRecords()
+	m.voices, m.lives = newPresence(m), newLives(m)
 	if m.subs, err = newTopics(m); err != nil {
 		m.cancel()
 		h.Close()
@@ -128,6 +137,8 @@ func (m *Mesh) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return m.subs.run(ctx) })
 	g.Go(func() error { return m.peers.run(ctx) })
+	g.Go(func() error { return m.voices.run(ctx) })
+	g.Go(func() error { return m.voices.prober.run(ctx) })
 	g.Go(func() error { return m.book.run(ctx, m) })
 	g.Go(func() error { return m.asks.run(ctx) })
 	g.Go(func() error { return m.comeHomes(ctx) })
@@ -158,6 +169,19 @@ func (m *Mesh) Close() (err error) {
 		return fmt.Errorf("couldn't close the network: %w", err)
 	}
 	return nil
+}
+
+func (m *Mesh) acceptStreams() {
+	m.host.SetStreamHandler(protocolGovernance, func(s network.Stream) { m.accept(s, true) })
+	m.host.SetStreamHandler(protocolSync, func(s network.Stream) { m.accept(s, false) })
+	m.host.SetStreamHandler(protocolPresence, m.voices.accept)
+	m.host.SetStreamHandler(protocolLobby, m.lobby.handle)
+}
+
+func (m *Mesh) refuseStreams() {
+	for _, p := range []protocol.ID{protocolGovernance, protocolSync, protocolPresence, protocolLobby} {
+		m.host.RemoveStreamHandler(p)
+	}
 }
 
 // ID is this node's libp2p peer id.

@@ -30,8 +30,8 @@ type metrics struct {
 	inFlight prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
-	s := &metrics{reg: reg}
+func newMetrics(reg prometheus.Registerer, t *traffic) *metrics {
+	s := &metrics{reg: reg, all: []prometheus.Collector{t}}
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weft", Subsystem: "p2p", Name: name, Help: help}, labels)
 		s.all = append(s.all, v)
@@ -97,5 +97,12 @@ func (t gossipTracer) DuplicateMessage(*pubsub.Message)     { t.count("duplicate
 func (t gossipTracer) ThrottlePeer(peer.ID)                 { t.count("throttle", "") }
 func (t gossipTracer) RecvRPC(*pubsub.RPC)                  {}
 func (t gossipTracer) SendRPC(*pubsub.RPC, peer.ID)         {}
-func (t gossipTracer) DropRPC(rpc *pubsub.RPC, _ peer.ID)   { t.count("drop_rpc", "queue full") }
 func (t gossipTracer) UndeliverableMessage(*pubsub.Message) { t.count("undeliverable", "") }
+
+// DropRPC counts what didn't fit into a peer's queue: each message by its kind.
+func (t gossipTracer) DropRPC(rpc *pubsub.RPC, _ peer.ID) {
+	t.count("drop_rpc", "queue full")
+	for _, m := range rpc.GetPublish() {
+		t.count("drop_message", topicTraffic(m.GetData()).String())
+	}
+}

@@ -23,6 +23,9 @@ type Options struct {
 	Book   string   // file for a copy of teammates' addresses, for when the store loses them; empty: none
 	MDNS   bool     // find teammates' nodes on the local network
 
+	Presence Presence // hears of people and says who is here; nil: nobody is
+	Boot     [16]byte // names this start; zero: the Mesh makes one up
+
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: not exported
 	Limits     Limits                // zero fields: DefaultLimits

@@ -17,7 +17,10 @@ import (
 )
 
 const (
-	beatEvery = 60 * time.Second
+	// Regular beats on the topic are for nodes that are reached through others only; the rest compare digests by pulses.
+	// Without such a node all of a team's nodes together still beat once in quietBeats, in case one of them is mistaken.
+	beatEvery  = 60 * time.Second
+	quietBeats = 30 * time.Minute
 	// After the last post of a burst the heads go out again, so that a lost push is found soon.
 	afterBurst1 = 2 * time.Second
 	afterBurst2 = 10 * time.Second
@@ -27,6 +30,8 @@ const (
 	pushBytes = 224 << 10
 	// beatHeads that one beat names at most; more go with the next.
 	beatHeads = 256
+	// topicQueue messages of presence and the live lane wait for a topic.
+	topicQueue = 1024
 	// leaseTime for which a beat vouches for this node's users.
 	leaseTime = 150 * time.Second
 )
@@ -51,6 +56,9 @@ type topic struct {
 	moved  map[board.ID]ownHead // pushed since the last regular beat
 	number uint64               // of the last beat
 	heard  hearing              // of others' beats; the validator's
+	beaten time.Time            // when the last regular beat was
+
+	queue chan *weftv1.TopicMessage // what others want published
 }
 
 // ownHead is a point of this node's log in a board.
@@ -63,6 +71,7 @@ func newTopic(all *topics, team board.TeamID) *topic {
 	t := &topic{
 		all: all, m: all.m, team: team, dirty: make(chan struct{}, 1),
 		pushed: map[board.ID]ownHead{}, moved: map[board.ID]ownHead{}, heard: hearing{last: map[board.NodeID]*heardBeat{}},
+		queue: make(chan *weftv1.TopicMessage, topicQueue),
 	}
 	t.mu.grown = map[board.ID]ownHead{}
 	t.ctx, t.cancel = context.WithCancel(all.ctx)
@@ -91,6 +100,7 @@ func (t *topic) run(ctx context.Context) {
 	}
 	defer leave()
 	rnd := rand.New(rand.NewPCG(t.m.o.Seed, uint64(t.team[0])<<8|randomTopics))
+	t.beaten = time.Now()
 	beat := time.NewTimer(jitter(rnd, beatEvery))
 	defer beat.Stop()
 	burst := time.NewTimer(time.Hour)
@@ -113,10 +123,23 @@ func (t *topic) run(ctx context.Context) {
 				second = true
 			}
 		case <-beat.C:
-			t.beat(ctx, true)
+			if t.wantsBeat() {
+				t.beaten = time.Now()
+				t.beat(ctx, true)
+			} else {
+				clear(t.moved) // told by the beats after the burst
+			}
 			beat.Reset(jitter(rnd, beatEvery))
+		case m := <-t.queue:
+			t.publish(ctx, m)
 		}
 	}
+}
+
+// wantsBeat says whether a regular beat is due.
+func (t *topic) wantsBeat() bool {
+	st := t.m.who.view.Load().teams[t.team]
+	return st != nil && (t.m.voices.hasFar(t.team) || time.Since(t.beaten) > quietBeats*time.Duration(len(st.Nodes())))
 }
 
 func (t *topic) join() (leave func(), err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	weftv1 "weft/api/weft/v1"
 	"weft/board"
 )
 
@@ -183,6 +184,7 @@ func (t *topics) inspect(p peer.ID, rpc *pubsub.RPC) error {
 		return errors.New("shares no team")
 	}
 	t.m.peers.signsOf(p).hear()
+	t.m.traffic.receivedRPC(rpc)
 	if len(rpc.GetPublish()) > 0 && t.useless.spent(p) {
 		t.m.stats.refused.WithLabelValues("gossip_flood").Inc()
 		return errors.New("too much that is of no use")
@@ -257,6 +259,32 @@ func (t *topics) appended(team board.TeamID, b board.ID, o board.Origin, hi uint
 	if tp != nil {
 		tp.appended(b, o, hi)
 	}
+}
+
+// say has a message published on a team's topic. It never waits; what doesn't fit is dropped and counted.
+func (t *topics) say(team board.TeamID, msg *weftv1.TopicMessage) bool {
+	t.mu.Lock()
+	tp := t.mu.byTeam[team]
+	t.mu.Unlock()
+	if tp == nil {
+		return false
+	}
+	select {
+	case tp.queue <- msg:
+		return true
+	default:
+		t.m.stats.pushes.WithLabelValues("queue_full").Inc()
+		return false
+	}
+}
+
+// Topics are the teams' topics, with how many peers are in each.
+func (m *Mesh) Topics() map[board.TeamID]int {
+	out := map[board.TeamID]int{}
+	for name, t := range m.who.view.Load().topics {
+		out[t] = len(m.subs.ps.ListPeers(name))
+	}
+	return out
 }
 
 // run waits for the end; the teams' goroutines are started by follow.
