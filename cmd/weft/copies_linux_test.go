@@ -126,43 +126,53 @@ func TestAnOldCopyIsBroughtBackTwice(t *testing.T) {
 	agree(t, want, a, b, c)
 }
 
-// A machine is copied while it runs, and both go on under one node's key: nothing breaks, and in the end everything that
-// both have written is with everybody.
-func TestACopyOfARunningNode(t *testing.T) {
+// A machine is copied while it runs, once or twice, and all go on under one node's key: nothing breaks, and in the end
+// everything that any of them has written is with everybody.
+func TestACopyOfARunningNode(t *testing.T)     { runsTwice(t, 1) }
+func TestTwoCopiesOfARunningNode(t *testing.T) { runsTwice(t, 2) }
+
+func runsTwice(t *testing.T, copies int) {
 	nodes := startedIn(t, "Ada", "Ben")
-	a, b := nodes[0], nodes[1]
+	a, same := nodes[0], nodes[1:] // those with Ben's key
 	var want []string
 	say := func(p *process, text string) {
 		t.Helper()
 		p.weft(t, "post", "crew", text)
 		want = append(want, text)
 	}
-	say(b, "before")
-	agree(t, want, a, b)
-	b.cmd.Process.Signal(syscall.SIGSTOP) // so that the copy is of one moment
-	dir := copied(t, b.dir)
-	b.cmd.Process.Signal(syscall.SIGCONT)
-	twin := startNode(t, dir, "--name", "Ben", "--post-rate=-1")
+	say(same[0], "before")
+	agree(t, want, a, same[0])
+	same[0].cmd.Process.Signal(syscall.SIGSTOP) // so that the copies are of one moment
+	dirs := []string{same[0].dir}
+	for range copies {
+		dirs = append(dirs, copied(t, same[0].dir))
+	}
+	same[0].cmd.Process.Signal(syscall.SIGCONT)
+	for _, dir := range dirs[1:] {
+		same = append(same, startNode(t, dir, "--name", "Ben", "--post-rate=-1"))
+	}
 	for i := range 5 {
-		say(b, fmt.Sprint("the one says ", i))
-		say(twin, fmt.Sprint("the other one says ", i))
+		for k, p := range same {
+			say(p, fmt.Sprintf("copy %d says %d", k, i))
+		}
 		say(a, fmt.Sprint("ada says ", i))
 	}
-	// One after the other, since each of them is the other's own log to everybody else.
-	if err := twin.stop(); err != nil {
-		t.Fatal(err)
+	// One after the other, since each of them is the others' own log to everybody else.
+	for k := len(same) - 1; k >= 0; k-- {
+		if err := same[k].stop(); err != nil {
+			t.Fatal(err)
+		}
+		if k > 0 {
+			showsText(t, a, fmt.Sprintf("copy %d says 4", k-1))
+		}
 	}
-	showsText(t, a, "the one says 4")
-	if err := b.stop(); err != nil {
-		t.Fatal(err)
+	for _, dir := range slices.Backward(dirs) {
+		p := startNode(t, dir, "--name", "Ben")
+		agree(t, want, a, p)
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	twin = startNode(t, dir, "--name", "Ben")
-	agree(t, want, a, twin)
-	if err := twin.stop(); err != nil {
-		t.Fatal(err)
-	}
-	b = startNode(t, b.dir, "--name", "Ben")
-	agree(t, want, a, b)
 }
 
 // showsText waits until a node shows a text.
