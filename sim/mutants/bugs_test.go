@@ -89,7 +89,7 @@ var bugs = []bug{
 		old:  "\tif len(b.byNode[o.Node]) == 0 { // its first log here: nobody has asked yet\n",
 		new:  "\tif false { // its first log here: nobody has asked yet\n",
 
-		tests: "TestStoreFollowsItsTeam", packages: []string{"./store"},
+		tests: "TestTheFirstLogOfADeniedNode|TestStoreFollowsItsTeam", packages: []string{"./store"},
 	},
 	{
 		name: "count entries below a floor as unread",
