@@ -18,6 +18,7 @@ type Config struct {
 	Random    time.Duration // a random neighbour is probed so often; 1 s
 	Circle    time.Duration // and the next one in each circle, where they are few; 2 s
 	Slot      time.Duration // but two probes are so far apart; 333 ms
+	Strangers time.Duration // nodes that can't be reached are asked for through others so often; 30 s
 	MinWait   time.Duration // for an answer; 300 ms
 	MaxWait   time.Duration // 5 s
 	FirstWait time.Duration // before a round trip was measured; 1 s
@@ -26,7 +27,7 @@ type Config struct {
 	Batch     time.Duration // for which what is to be told is collected at most; 200 ms
 	Late      time.Duration // by which the own loop may be late before it is thought sick; 200 ms
 	Suspend   time.Duration // by which it is late when it didn't run at all; 5 s
-	Quiet     time.Duration // for which it accuses nobody after that, if it hears nobody; 10 s
+	Quiet     time.Duration // for which after that nobody is accused who wasn't heard again; 10 s
 	VouchFor  time.Duration // see the package's comment; 150 s
 }
 
@@ -35,7 +36,7 @@ func (c *Config) setDefaults() {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&c.Random, time.Second}, {&c.Circle, 2 * time.Second}, {&c.Slot, time.Second / 3},
+		{&c.Random, time.Second}, {&c.Circle, 2 * time.Second}, {&c.Slot, time.Second / 3}, {&c.Strangers, 30 * time.Second},
 		{&c.MinWait, 300 * time.Millisecond}, {&c.MaxWait, 5 * time.Second}, {&c.FirstWait, time.Second},
 		{&c.Patience, 1500 * time.Millisecond}, {&c.Redial, 2 * time.Second}, {&c.Batch, 200 * time.Millisecond},
 		{&c.Late, 200 * time.Millisecond}, {&c.Suspend, 5 * time.Second}, {&c.Quiet, 10 * time.Second}, {&c.VouchFor, 150 * time.Second},
@@ -51,33 +52,41 @@ type Detector struct {
 	c     Config
 	own   Word
 	peers map[board.NodeID]*peer
-	order []*peer // by id
+	order []*peer                  // by id
+	rings map[board.TeamID][]*peer // each team's nodes, by id
+	asked map[uint64]board.NodeID  // targets of probes that others do for us
+	last  uint64                   // id of a probe
+	sick  int                      // how poor our own health is, 0 to maxSick
+	lossy float64                  // how many answers of all neighbours come late
+	out   map[board.NodeID]*parcel // to be told
+	flush time.Time                // when; zero: nothing is to be told
+	now   time.Time                // of the step under way
 	wake  time.Time
+
+	circle       []*peer // next in the teams' circles; see circles
+	circleStale  bool
+	deck         []*peer // neighbours in the order in which they are probed at random
+	nextSlot     time.Time
+	nextRandom   time.Time
+	nextStranger time.Time
 
 	effects []Effect // of the step under way
 }
 
+// maxSick bounds by how much poor health of our own stretches our patience: to eight times, as in Lifeguard.
+const maxSick = 7
+
 // New makes a Detector that knows nobody yet.
 func New(c Config) *Detector {
 	c.setDefaults()
-	return &Detector{c: c, peers: map[board.NodeID]*peer{}, own: Word{Node: c.Self, Boot: c.Boot, BootMs: c.BootMs, Incarnation: 1}}
+	return &Detector{
+		c: c, peers: map[board.NodeID]*peer{}, rings: map[board.TeamID][]*peer{}, asked: map[uint64]board.NodeID{},
+		out: map[board.NodeID]*parcel{}, own: Word{Node: c.Self, Boot: c.Boot, BootMs: c.BootMs, Incarnation: 1},
+	}
 }
 
 // Own is this node's word as it would be said now, unsigned.
 func (d *Detector) Own() Word { return d.own }
-
-// Step tells what happened and returns what to do. now goes by a clock that never jumps, and that goes on while the
-// machine sleeps if there is one.
-func (d *Detector) Step(now time.Time, ev Event) []Effect {
-	d.effects = nil
-	return d.effects
-}
-
-// Wake is when Step wants a Tick if nothing happens before.
-func (d *Detector) Wake() time.Time { return d.wake }
-
-// Awaiting are the nodes of whom a sign of life is wanted now, also one that came otherwise than on the presence stream.
-func (d *Detector) Awaiting() []board.NodeID { return nil }
 
 // Health is what is thought of a node; false: it is no neighbour.
 func (d *Detector) Health(n board.NodeID) (Health, bool) {
@@ -88,14 +97,253 @@ func (d *Detector) Health(n board.NodeID) (Health, bool) {
 	return p.health(), true
 }
 
-type peer struct {
-	id    board.NodeID
-	state State
-	since time.Time
-	by    []board.NodeID
-	word  Word
+// Newest is the newest word that is known of a node, nil if none is: one that isn't newer says nothing new.
+func (d *Detector) Newest(n board.NodeID) *Word {
+	if p := d.peers[n]; p != nil && p.word.Signed != nil {
+		return &p.word
+	}
+	return nil
 }
 
-func (p *peer) health() Health {
-	return Health{Node: p.id, State: p.state, Since: p.since, By: slices.Clone(p.by), Boot: p.word.Boot, Incarnation: p.word.Incarnation}
+// Awaiting are the nodes of whom a sign of life is wanted now, also one that came otherwise than on the presence stream.
+func (d *Detector) Awaiting() []board.NodeID {
+	var out []board.NodeID
+	for _, p := range d.order {
+		if p.check != nil || p.state == Suspected {
+			out = append(out, p.id)
+		}
+	}
+	return out
+}
+
+// Step tells what happened and returns what to do. now goes by a clock that never jumps, and that goes on while the
+// machine sleeps if there is one.
+func (d *Detector) Step(now time.Time, ev Event) []Effect {
+	d.effects, d.now = nil, now
+	if late := now.Sub(d.wake); !d.wake.IsZero() && late > d.c.Late {
+		d.overslept(late)
+	}
+	d.take(ev) // before anything is concluded from what didn't happen
+	for _, p := range d.order {
+		d.look(p)
+	}
+	d.probeNext()
+	if d.isDue(d.flush) {
+		d.tellAll()
+	}
+	d.plan()
+	return d.effects
+}
+
+// Wake is when Step wants a Tick if nothing happens before.
+func (d *Detector) Wake() time.Time { return d.wake }
+
+// idleWake: even who waits for nothing looks at the clock so often, to notice that it slept.
+const idleWake = 2 * time.Second
+
+// plan sets the time of the next Tick.
+func (d *Detector) plan() {
+	d.wake = d.now.Add(idleWake)
+	d.wakeAt(d.flush)
+	d.wakeAt(d.nextProbe())
+	for _, p := range d.order {
+		if p.check != nil {
+			d.wakeAt(p.check.deadline)
+		} else {
+			d.wakeAt(p.again)
+		}
+		if p.state == Suspected && p.own {
+			if p.until.Before(p.grace) {
+				d.wakeAt(p.grace)
+			} else {
+				d.wakeAt(p.until)
+			}
+		}
+		for _, h := range p.helps {
+			d.wakeAt(h.deadline)
+		}
+	}
+}
+
+func (d *Detector) wakeAt(t time.Time) {
+	if !t.IsZero() && t.Before(d.wake) {
+		d.wake = t
+	}
+}
+
+// isDue says whether t is set and has come.
+func (d *Detector) isDue(t time.Time) bool { return !t.IsZero() && !d.now.Before(t) }
+
+func (d *Detector) emit(e Effect) { d.effects = append(d.effects, e) }
+
+func (d *Detector) count(name string) { d.emit(Count{name}) }
+
+// between is a random time from a to b.
+func (d *Detector) between(a, b time.Duration) time.Duration {
+	return a + time.Duration(d.c.Rand.Int64N(int64(b-a)+1))
+}
+
+func (d *Detector) take(ev Event) {
+	switch ev := ev.(type) {
+	case Neighbours:
+		d.neighbours(ev.Teams)
+	case Connected:
+		d.connected(d.peers[ev.Node])
+	case Disconnected:
+		d.disconnected(d.peers[ev.Node])
+	case Heard:
+		d.heard(d.peers[ev.Node], d.now.Add(-ev.Ago))
+	case Relayed:
+		d.relayed(d.peers[ev.Node])
+	case Probed:
+		d.heard(d.peers[ev.From], d.now)
+		if d.peers[ev.From] != nil {
+			d.emit(Answer{Node: ev.From, ID: ev.ID})
+		}
+	case AskedFor:
+		d.heard(d.peers[ev.From], d.now)
+		d.askedFor(d.peers[ev.From], d.peers[ev.Target], ev.ID)
+	case Answered:
+		d.answered(d.peers[ev.From], ev.ID, ev.Silent)
+	case Told:
+		d.heard(d.peers[ev.From], d.now)
+		d.told(d.peers[ev.From], ev.Suspicions)
+	case Said:
+		d.said(ev.From, ev.Word)
+	case Leaving:
+		d.own.Incarnation++
+		d.own.Goodbye = true
+		d.sayAlive()
+	}
+}
+
+// overslept makes up for time in which this node didn't run: nobody else can be blamed for it (Lifeguard). After a long
+// one it says that it runs before others ask, and concludes nothing about anybody whom it hasn't heard again.
+func (d *Detector) overslept(late time.Duration) {
+	d.sick = min(maxSick, d.sick+1+int(late/time.Second))
+	for _, p := range d.order {
+		if p.check != nil {
+			p.check.deadline = p.check.deadline.Add(late)
+		}
+		for i := range p.helps {
+			p.helps[i].deadline = p.helps[i].deadline.Add(late)
+		}
+		p.until, p.again, p.grace = later(p.until, late), later(p.again, late), later(p.grace, late)
+	}
+	if late < d.c.Suspend {
+		d.count("late")
+		return
+	}
+	d.count("suspended")
+	for _, p := range d.order {
+		p.check, p.helps = nil, nil
+		p.grace = d.now.Add(d.c.Quiet)
+		if p.again = (time.Time{}); !p.linked || p.state == Suspected {
+			p.again = p.grace
+		}
+		p.until = d.now.Add(d.c.Quiet + d.patience(p))
+	}
+	d.circleStale = true
+	d.own.Incarnation++
+	d.sayAlive()
+}
+
+// later is t and d, if t is set.
+func later(t time.Time, d time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(d)
+}
+
+// neighbours takes the nodes that there are.
+func (d *Detector) neighbours(teams map[board.NodeID][]board.TeamID) {
+	for n, p := range d.peers {
+		if len(teams[n]) == 0 {
+			for _, id := range p.ids {
+				delete(d.asked, id)
+			}
+			delete(d.peers, n)
+			delete(d.out, n)
+		}
+	}
+	for n, ts := range teams {
+		if n == d.c.Self || len(ts) == 0 {
+			continue
+		}
+		p := d.peers[n]
+		if p == nil {
+			p = &peer{id: n, since: d.now}
+			d.peers[n] = p
+		}
+		p.teams = slices.SortedFunc(slices.Values(ts), func(a, b board.TeamID) int { return slices.Compare(a[:], b[:]) })
+	}
+	d.order = d.order[:0]
+	for _, p := range d.peers {
+		d.order = append(d.order, p)
+	}
+	slices.SortFunc(d.order, func(a, b *peer) int { return slices.Compare(a.id[:], b.id[:]) })
+	clear(d.rings)
+	for _, p := range d.order {
+		for _, t := range p.teams {
+			d.rings[t] = append(d.rings[t], p)
+		}
+		gone := func(n board.NodeID) bool { return n != d.c.Self && d.peers[n] == nil }
+		p.by = slices.DeleteFunc(p.by, gone)
+		p.helps = slices.DeleteFunc(p.helps, func(h help) bool { return gone(h.from) })
+	}
+	d.deck, d.circleStale = nil, true
+}
+
+func (d *Detector) connected(p *peer) {
+	if p == nil || p.linked {
+		return
+	}
+	p.linked, p.heardOwn = true, d.own.Incarnation
+	if p.trips.at.IsZero() {
+		d.probe(p) // how far it is should be known before it matters
+	}
+	switch p.state {
+	case Suspected:
+		d.startCheck(p)
+	case Alive:
+		p.again = d.now.Add(d.wait(p)) // if it says nothing until then
+	}
+}
+
+func (d *Detector) disconnected(p *peer) {
+	if p == nil || !p.linked {
+		return
+	}
+	p.linked = false
+	for _, h := range p.helps {
+		d.emit(Answer{Node: h.from, ID: h.id, Silent: true})
+	}
+	p.helps = nil
+	d.circleStale = true
+	if p.state == Left {
+		return
+	}
+	d.emit(Redial{p.id})
+	switch {
+	case p.check != nil && p.check.wide: // it didn't answer before, either
+	case p.state == Suspected:
+		p.check, p.again = nil, d.now
+	default:
+		// Whoever has lost it, too, waits a little more or less than we do, and needn't say what another has said.
+		p.grace = d.now.Add(d.between(d.c.Redial, d.c.Redial*6/5))
+		p.check, p.again = nil, p.grace
+	}
+}
+
+// sayAlive says this node's word to everybody who can be reached.
+func (d *Detector) sayAlive() {
+	var to []board.NodeID
+	for _, p := range d.order {
+		if p.linked {
+			to = append(to, p.id)
+			p.heardOwn = d.own.Incarnation
+		}
+	}
+	d.emit(SayAlive{Nodes: to, Word: d.own})
 }

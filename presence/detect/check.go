@@ -1,0 +1,218 @@
+package detect
+
+import (
+	"slices"
+	"time"
+
+	"weft/board"
+)
+
+// check is one look whether a peer runs: first it is asked itself, or through one other node where it can't be reached,
+// then through three others at once.
+type check struct {
+	began    time.Time
+	deadline time.Time
+	wide     bool // the second step
+	asked    []asking
+}
+
+// asking is a node that was asked to probe the peer.
+type asking struct {
+	node   board.NodeID
+	id     uint64
+	silent bool // its answer
+}
+
+const (
+	askAtOnce    = 3  // SWIM's k
+	keptIDs      = 12 // of one peer's indirect probes, whose answers count
+	helpsAtOnce  = 64 // askers of one peer
+	probeAgain   = 100 * time.Millisecond
+	checkAgain   = 500 * time.Millisecond // a suspect is checked again after so long at least
+	tellAccusers = 8                      // about so many of those that found a suspect alive say so to its accuser
+	tellSuspect  = 3                      // about so many of those that heard of a suspicion say so to the suspect
+)
+
+func (d *Detector) startCheck(p *peer) {
+	p.check = &check{began: d.now}
+	p.checked, p.again = d.now, time.Time{}
+	if p.linked {
+		d.probe(p)
+		p.check.deadline = d.now.Add(d.wait(p))
+		return
+	}
+	d.askOthers(p, 1)
+}
+
+// probe asks p itself.
+func (d *Detector) probe(p *peer) {
+	d.last++
+	p.sent[p.nsent%len(p.sent)] = sentProbe{d.last, d.now}
+	p.nsent++
+	d.emit(Probe{Node: p.id, ID: d.last})
+	d.count("direct")
+}
+
+// askOthers asks n random neighbours that may know p to probe it. Where there are none the deadline is now.
+func (d *Detector) askOthers(p *peer, n int) {
+	var can []*peer
+	for _, h := range d.order {
+		if h != p && h.linked && h.state == Alive && h.shares(p) && !p.check.hasAsked(h.id) {
+			can = append(can, h)
+		}
+	}
+	p.check.deadline = d.now
+	for ; n > 0 && len(can) > 0; n-- {
+		i := d.c.Rand.IntN(len(can))
+		h := can[i]
+		can[i] = can[len(can)-1]
+		can = can[:len(can)-1]
+		d.last++
+		p.check.asked = append(p.check.asked, asking{node: h.id, id: d.last})
+		d.asked[d.last] = p.id
+		if p.ids = append(p.ids, d.last); len(p.ids) > keptIDs {
+			delete(d.asked, p.ids[0])
+			p.ids = p.ids[1:]
+		}
+		d.emit(Probe{Node: h.id, ID: d.last, Target: p.id})
+		d.count("indirect")
+		if t := d.now.Add(d.wait(h) + d.wait(p)); t.After(p.check.deadline) {
+			p.check.deadline = t
+		}
+	}
+}
+
+func (c *check) hasAsked(n board.NodeID) bool {
+	for _, a := range c.asked {
+		if a.node == n {
+			return true
+		}
+	}
+	return false
+}
+
+// look does what is due about p.
+func (d *Detector) look(p *peer) {
+	kept := p.helps[:0]
+	for _, h := range p.helps {
+		if d.isDue(h.deadline) {
+			d.emit(Answer{Node: h.from, ID: h.id, Silent: true})
+		} else {
+			kept = append(kept, h)
+		}
+	}
+	p.helps = kept
+	for p.check != nil && d.isDue(p.check.deadline) {
+		d.silent(p)
+	}
+	if p.check == nil && d.isDue(p.again) {
+		d.startCheck(p)
+	}
+	if p.state == Suspected && p.own && d.isDue(p.until) && !d.excused(p) {
+		d.die(p)
+	}
+}
+
+// silent goes on to a check's next step, or to its end.
+func (d *Detector) silent(p *peer) {
+	if !p.check.wide {
+		p.check.wide = true
+		d.circleStale = true // whoever is behind it in the circle isn't left alone meanwhile
+		d.askOthers(p, askAtOnce)
+		return
+	}
+	if n := len(p.check.asked); n > 0 {
+		heard := 0
+		for _, a := range p.check.asked {
+			if a.silent {
+				heard++
+			}
+		}
+		if heard == 0 && d.deafSince(p.check.began) {
+			d.sick = min(maxSick, d.sick+1)
+		}
+	}
+	p.check = nil
+	d.failed(p)
+}
+
+// deafSince says whether nobody at all was heard since a time: then it is probably us (Lifeguard takes silence of those
+// that were asked to help for that; but where half a mesh is cut off they are just as far away as who they are to ask).
+func (d *Detector) deafSince(t time.Time) bool {
+	return !slices.ContainsFunc(d.order, func(p *peer) bool { return !p.last.Before(t) })
+}
+
+// excused says whether nothing may be concluded from p's silence.
+func (d *Detector) excused(p *peer) bool { return d.now.Before(p.grace) }
+
+// failed takes the end of a check without a sign of life.
+func (d *Detector) failed(p *peer) {
+	switch p.state {
+	case Alive, Suspected:
+		p.again = d.now.Add(max(d.wait(p), checkAgain))
+		if d.excused(p) {
+			return
+		}
+		d.accuse(p)
+	}
+}
+
+// passed takes the end of a check with a sign of life.
+func (d *Detector) passed(p *peer) {
+	d.sick = max(0, d.sick-1)
+	p.check = nil
+	d.circleStale = true
+}
+
+// answered takes an answer to a probe.
+func (d *Detector) answered(from *peer, id uint64, silent bool) {
+	if from == nil {
+		return
+	}
+	for i, s := range from.sent {
+		if s.id == id && id != 0 {
+			late := from.trips.add(d.now, d.now.Sub(s.at))
+			d.lossy = moved(d.lossy, late, 64)
+			from.sent[i] = sentProbe{}
+		}
+	}
+	d.heard(from, d.now)
+	p := d.peers[d.asked[id]]
+	if p == nil || p == from {
+		return
+	}
+	if !silent {
+		d.vouched(p)
+		return
+	}
+	if p.check == nil {
+		return
+	}
+	all := true
+	for i := range p.check.asked {
+		a := &p.check.asked[i]
+		if a.id == id && a.node == from.id {
+			a.silent = true
+		}
+		all = all && a.silent
+	}
+	if all && (p.check.wide || !p.linked) {
+		d.silent(p)
+	}
+}
+
+// askedFor probes target for another node.
+func (d *Detector) askedFor(from, target *peer, id uint64) {
+	switch {
+	case from == nil:
+	case target == nil || !from.shares(target):
+		d.count("asked_for_stranger")
+	case !target.linked || len(target.helps) >= helpsAtOnce:
+		d.emit(Answer{Node: from.id, ID: id, Silent: true})
+	default:
+		target.helps = append(target.helps, help{from: from.id, id: id, deadline: d.now.Add(d.wait(target))})
+		if last := target.sent[(target.nsent+len(target.sent)-1)%len(target.sent)]; last.id == 0 || d.now.Sub(last.at) > probeAgain {
+			d.probe(target)
+		}
+	}
+}
