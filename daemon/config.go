@@ -55,6 +55,14 @@ type Config struct {
 	// Entries that one author may post here at once before post-rate holds them back. 0: the default of docs/limits.md.
 	PostBurst int `weft:"post-burst" arg:"N"`
 
+	// Whether teammates see when people of this node are there: on or off. What they set themselves (weft presence set) is
+	// kept in either case.
+	Presence string `weft:"presence" arg:"on|off"`
+
+	// Count the running node as a session of its own user, who is then shown as online. Without it only clients that attach
+	// are.
+	PresenceSession bool `weft:"presence-session"`
+
 	// How long a stop may take before what is left is cut off. What was acknowledged is safe in either case.
 	StopTimeout time.Duration `weft:"stop-timeout" arg:"DURATION"`
 
@@ -84,6 +92,9 @@ func DefaultConfig() Config {
 		LogFormat:   "text",
 		MinFree:     256 << 20,
 		StopTimeout: 5 * time.Second,
+
+		Presence:        presenceOn,
+		PresenceSession: true,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/p2p"
+	"weft/presence/hub"
 	"weft/rpc"
 	"weft/store"
 )
@@ -33,6 +34,7 @@ type Daemon struct {
 
 	lock  *os.File
 	store *store.Store
+	hub   *hub.Hub // presence and the live lane
 	mesh  *p2p.Mesh
 
 	ctx   context.Context // ends when the node is to stop
@@ -113,6 +115,10 @@ func (d *Daemon) open() (err error) {
 	if err != nil {
 		return fmt.Errorf("couldn't start: %w", err)
 	}
+	var boot [16]byte
+	if d.hub, boot, err = d.newHub(); err != nil {
+		return err
+	}
 	d.mesh, err = p2p.New(d.ctx, p2p.Options{
 		Key:        d.id.Node,
 		Store:      d.store,
@@ -121,6 +127,8 @@ func (d *Daemon) open() (err error) {
 		Static:     d.cfg.Peer,
 		Book:       filepath.Join(d.cfg.Dir, "peers.json"),
 		MDNS:       d.cfg.MDNS,
+		Presence:   d.hub,
+		Boot:       boot,
 		Log:        d.log.With("part", "p2p"),
 		Registerer: d.registry,
 		Libp2p:     d.cfg.Libp2p,
@@ -130,6 +138,7 @@ func (d *Daemon) open() (err error) {
 	if err != nil {
 		return fmt.Errorf("couldn't start: %w", err)
 	}
+	d.hub.SetWire(d.mesh)
 	return nil
 }
 
@@ -141,7 +150,8 @@ func (d *Daemon) listen() error {
 	}
 	api, err := rpc.NewHandler(rpc.Options{
 		Store:           d.store,
-		Mesh:            meshFace{d.mesh, d.store, d.id.Node.Public(), d.cfg.Now, d.registry},
+		Mesh:            meshFace{d.mesh, d.store, d.id.Node.Public(), d.cfg.Now},
+		Hub:             d.hub,
 		Identity:        d.id.User,
 		Node:            d.id.Node.Public(),
 		Info:            d.Info,
@@ -167,6 +177,7 @@ func (d *Daemon) listen() error {
 		}
 	}
 	d.goUntilStop(&d.carry, "mesh", func() error { return d.mesh.Run(d.ctx) })
+	d.goUntilStop(&d.carry, "presence", func() error { return d.hub.Run(d.ctx) })
 	d.goUntilStop(&d.carry, "upkeep of teams", func() error { return d.upkeepLoop(d.ctx) })
 	d.goUntilStop(&d.serve, "API", func() error { return rpc.Serve(d.ctx, unix, d.withOperations(api), d.log.With("part", "rpc")) })
 	if loopback != nil {

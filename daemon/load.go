@@ -165,6 +165,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("%w: name must be UTF-8 of at most %d bytes", ErrConfig, MaxNameBytes)
 	case c.LogFormat != "text" && c.LogFormat != "json":
 		return fmt.Errorf("%w: log-format %q: use text or json", ErrConfig, c.LogFormat)
+	case c.Presence != "" && c.Presence != presenceOn && c.Presence != presenceOff:
+		return fmt.Errorf("%w: presence %q: use on or off", ErrConfig, c.Presence)
 	case c.PostRate < -1 || c.PostBurst < 0:
 		return fmt.Errorf("%w: post-rate must be -1 or more and post-burst 0 or more", ErrConfig)
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/p2p"
@@ -22,8 +20,6 @@ type meshFace struct {
 	store *store.Store
 	self  board.NodeID
 	now   func() time.Time
-
-	metrics prometheus.Gatherer
 }
 
 var _ rpc.Mesh = meshFace{}

@@ -103,6 +103,6 @@ func onlyHost(address string, next http.Handler) http.Handler {
 func (d *Daemon) doctor(context.Context) []*weftv1.DoctorCheck {
 	checks := Doctor(d.cfg)
 	ahead, peers := d.mesh.ClockSkew()
-	checks = append(checks, checkSkew(ahead, peers), checkListen(d.mesh.Addrs()), checkSocket(d.socket), checkStore(d.store.Status()), checkTeams(d.store))
+	checks = append(checks, checkSkew(ahead, peers), checkListen(d.mesh.Addrs()), checkSocket(d.socket), checkStore(d.store.Status()), checkTeams(d.store), d.checkPresence())
 	return checks
 }

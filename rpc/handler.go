@@ -17,6 +17,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/api/weft/v1/weftv1connect"
 	"weft/board"
+	"weft/presence/hub"
 	"weft/store"
 	"weft/team"
 )
@@ -62,10 +63,11 @@ type Joined struct {
 	Asked         bool // somebody of the team has to approve
 }
 
-// Options of a handler. Store, Mesh and Identity are needed.
+// Options of a handler. Store, Mesh, Hub and Identity are needed.
 type Options struct {
 	Store    *store.Store
 	Mesh     Mesh
+	Hub      *hub.Hub      // presence and the live lane
 	Identity team.Identity // the node's own user; posts are signed by its device
 	Node     board.NodeID
 	// Info answers NodeService.GetInfo; the handler fills in what it knows where this leaves it empty.
@@ -80,17 +82,19 @@ type Options struct {
 	Now             func() time.Time // nil: time.Now
 }
 
-// service holds what the four services share. Its fields don't change; what they point to is safe for concurrent use.
+// service holds what the services share. Its fields don't change; what they point to is safe for concurrent use.
 type service struct {
 	Options
 	obs      *observer
 	sessions chan struct{} // a slot for each Sync stream
 	receipts *receipts
 	began    time.Time
+	attached attachments // streams of presence sessions
+	lane     *lane
 }
 
-// NewHandler is the whole API as one http.Handler: NodeService, TeamService, BoardService, SyncService, grpc.health.v1
-// and server reflection (v1 and v1alpha). It is safe for concurrent use and owns no goroutine.
+// NewHandler is the whole API as one http.Handler: NodeService, TeamService, BoardService, SyncService, PresenceService,
+// LiveService, grpc.health.v1 and server reflection (v1 and v1alpha). It is safe for concurrent use and owns no goroutine.
 func NewHandler(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -103,6 +107,7 @@ func NewHandler(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	s := &service{Options: o, obs: obs, sessions: make(chan struct{}, maxSyncStreams), receipts: &receipts{}, began: o.Now()}
+	s.lane = &lane{service: s}
 	options := append(codecs(),
 		connect.WithInterceptors(obs),
 		connect.WithReadMaxBytes(MaxRequest+envelopeSize), // of what was compressed; see limitBody
@@ -113,6 +118,8 @@ func NewHandler(o Options) (http.Handler, error) {
 	mux.Handle(weftv1connect.NewTeamServiceHandler(&teamService{s}, options...))
 	mux.Handle(weftv1connect.NewBoardServiceHandler(&boardService{s}, options...))
 	mux.Handle(weftv1connect.NewSyncServiceHandler(&syncService{s}, options...))
+	mux.Handle(weftv1connect.NewPresenceServiceHandler(&presenceService{s}, options...))
+	mux.Handle(weftv1connect.NewLiveServiceHandler(&liveService{s}, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(serviceNames...), options...))
 	reflector := grpcreflect.NewStaticReflector(append([]string{grpchealth.HealthV1ServiceName}, serviceNames...)...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options...))
@@ -123,6 +130,7 @@ func NewHandler(o Options) (http.Handler, error) {
 var serviceNames = []string{
 	weftv1connect.NodeServiceName, weftv1connect.TeamServiceName,
 	weftv1connect.BoardServiceName, weftv1connect.SyncServiceName,
+	weftv1connect.PresenceServiceName, weftv1connect.LiveServiceName,
 }
 
 // procedures are those of weft.v1, from the schema, and whether they stream.

@@ -49,7 +49,7 @@ func (s *nodeService) GetInfo(ctx context.Context, _ *connect.Request[weftv1.Get
 }
 
 // apiFeatures tell clients what this version can do beyond the first.
-var apiFeatures = []string{"post.batch", "post.wait.replicated", "sync.cursor", "sync.signed", "team.govern"}
+var apiFeatures = []string{"post.batch", "post.wait.replicated", "sync.cursor", "sync.signed", "team.govern", "presence", "live"}
 
 func (s *nodeService) ListPeers(context.Context, *connect.Request[weftv1.ListPeersRequest]) (*connect.Response[weftv1.ListPeersResponse], error) {
 	return connect.NewResponse(&weftv1.ListPeersResponse{Peers: s.Mesh.ListPeers()}), nil

@@ -21,6 +21,8 @@ func (s *nodeService) GetTraffic(context.Context, *connect.Request[weftv1.GetTra
 	t := s.Mesh.Traffic()
 	res := &weftv1.GetTrafficResponse{UptimeMs: uint64(s.Now().Sub(s.began).Milliseconds()), Kinds: t.Kinds, SyncStreams: uint32(len(s.sessions))}
 	slices.SortFunc(res.Kinds, func(a, b *weftv1.Traffic) int { return strings.Compare(a.Kind, b.Kind) })
+	sessions, watchers, listeners := s.Hub.Numbers()
+	res.Sessions, res.Watchers, res.Listeners = uint32(sessions), uint32(watchers), uint32(listeners)
 	for id, peers := range t.Topics {
 		p := &weftv1.TopicPeers{TeamId: id.String(), Peers: uint32(peers)}
 		if st, ok := s.Store.Team(id); ok && st.Known() {

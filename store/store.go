@@ -32,7 +32,7 @@ type Store struct {
 	snaps snapshots
 	mem   atomic.Pointer[memory]
 
-	queue     chan task
+	queue     *queues
 	room      *semaphore.Weighted // bytes of entries in the queue
 	closing   sync.RWMutex        // guards closed and the queue against Close
 	closed    bool
@@ -41,7 +41,6 @@ type Store struct {
 	wg        sync.WaitGroup
 	keys      arena    // the committer's
 	tasks     []task   // the committer's
-	next      task     // likewise: taken from the queue, for the next group
 	last      struct { // likewise: of the last commit
 		tasks int // how many it had, or half of what was there before
 		took  time.Duration
@@ -54,6 +53,7 @@ type Store struct {
 	free       atomic.Uint64
 	written    atomic.Uint64 // bytes committed since Open
 	compactors compactors
+	spacing    spacing
 	groups     atomic.Uint64 // commits since Open
 	opened     time.Time
 	posted     atomic.Int64 // when a local user posted last, in ns since opened
@@ -111,7 +111,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		opts: o, opened: time.Now(), nodeID: board.NodeID(o.Node.Public()), metrics: newMetrics(o.Registerer), quota: newQuota(o.Quotas),
-		queue: make(chan task, queueLength), room: semaphore.NewWeighted(queueBytes), committed: make(chan struct{}),
+		queue: newQueues(), room: semaphore.NewWeighted(queueBytes), committed: make(chan struct{}),
 		stop: make(chan struct{}), chains: map[deviceKey]*chain{}, claims: map[postKey]*claim{},
 		writing: map[postKey]struct{}{}, subs: map[chan struct{}]struct{}{}, damageNews: map[pos]struct{}{},
 		damageNudge: make(chan struct{}, 1), diskNudge: make(chan struct{}, 1),
@@ -173,7 +173,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	close(s.queue)
+	s.queue.close()
 	s.closing.Unlock()
 	<-s.committed
 	close(s.stop)
@@ -206,6 +206,9 @@ func (s *Store) ID() [16]byte {
 func (s *Store) setID(id [16]byte) { s.id.Store(&id) }
 
 func (s *Store) memory() *memory { return s.mem.Load() }
+
+// Stamp is a new stamp of this node's clock, later than all that it has stored or given before.
+func (s *Store) Stamp() board.HLC { return s.tick() }
 
 // tick is a stamp of this node's clock.
 func (s *Store) tick() board.HLC {

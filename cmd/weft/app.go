@@ -126,6 +126,7 @@ Start a node with weft run; the other commands talk to it.`,
 		a.doctorCommand(), a.checkCommand(), a.versionCommand(),
 		a.teamCommand(), a.joinCommand(), a.boardCommand(),
 		a.postCommand(), a.readCommand(), a.unreadCommand(), a.markCommand(),
+		a.presenceCommand(), a.sayCommand(), a.watchCommand(), a.topCommand(),
 		a.deviceCommand(), a.completionCommand(),
 	)
 	addLater(root)

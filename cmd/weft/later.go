@@ -11,7 +11,7 @@ import (
 
 // laterCommands are promised and not here yet: whoever asks for one is told so, and not that it was misspelt.
 var laterCommands = map[string][]string{
-	"weft":        {"say", "presence", "watch", "open", "account", "contact", "backup", "restore", "drain"},
+	"weft":        {"open", "account", "contact", "backup", "restore", "drain"},
 	"weft device": {"list", "link", "add", "revoke", "recover"},
 }
 

@@ -21,6 +21,15 @@ type peerOut struct {
 	RetryInMs  uint64   `json:"retry_in_ms"`
 	LastError  string   `json:"last_error"`
 	Static     bool     `json:"static"`
+	// How this node thinks of one that shares a team with it: alive, suspected, dead, left; empty: it shares none.
+	Health        string   `json:"health"`
+	HealthSinceMs uint64   `json:"health_since_ms"`
+	SuspectedBy   []string `json:"suspected_by"`
+}
+
+func peerOf(p *weftv1.Peer) peerOut {
+	return peerOut{p.NodeId, p.Connected, p.Direction, list(p.Addresses), p.RttUs, list(p.Teams), list(p.Users), p.LastSeenMs, p.RetryInMs, p.LastError, p.Static,
+		p.Health, p.HealthSinceMs, list(p.SuspectedBy)}
 }
 
 func (a *app) peersCommand() *cobra.Command {
@@ -42,18 +51,15 @@ func (a *app) peersCommand() *cobra.Command {
 			}
 			peers := make([]peerOut, len(res.Peers))
 			for i, p := range res.Peers {
-				peers[i] = peerOut{p.NodeId, p.Connected, p.Direction, list(p.Addresses), p.RttUs, list(p.Teams), list(p.Users), p.LastSeenMs, p.RetryInMs, p.LastError, p.Static}
+				peers[i] = peerOf(p)
 			}
-			return printEach(a, peers, "No peers. Invite somebody (weft team invite TEAM), or add a node: weft peer add ADDR", "NODE\tSTATE\tRTT\tUSERS\tTEAMS\tADDRESS", peerRow)
+			return printEach(a, peers, "No peers. Invite somebody (weft team invite TEAM), or add a node: weft peer add ADDR", "NODE\tSTATE\tRTT\tHEALTH\tUSERS\tTEAMS\tADDRESS", peerRow)
 		}),
 	}
 }
 
 func peerRow(p peerOut) []any {
-	state, rtt, addr := "connected, "+p.Direction, "", ""
-	if p.Connected && p.RTTMicros > 0 {
-		rtt = (time.Duration(p.RTTMicros) * time.Microsecond).Round(100 * time.Microsecond).String()
-	}
+	state, addr := connectedWords(p), ""
 	if !p.Connected {
 		state = "gone, not heard since this node started"
 		if p.LastSeenMs > 0 {
@@ -67,7 +73,33 @@ func peerRow(p peerOut) []any {
 	if len(p.Addresses) > 0 {
 		addr = p.Addresses[0]
 	}
-	return []any{p.NodeID, state, rtt, strings.Join(p.Users, ", "), strings.Join(p.Teams, ", "), addr}
+	return []any{p.NodeID, state, rttWords(p), healthWords(p), strings.Join(p.Users, ", "), strings.Join(p.Teams, ", "), addr}
+}
+
+func connectedWords(p peerOut) string {
+	if !p.Connected {
+		return "gone"
+	}
+	return "connected, " + p.Direction
+}
+
+func rttWords(p peerOut) string {
+	if !p.Connected || p.RTTMicros == 0 {
+		return ""
+	}
+	return (time.Duration(p.RTTMicros) * time.Microsecond).Round(100 * time.Microsecond).String()
+}
+
+// healthWords say since when a node isn't well, and who says so.
+func healthWords(p peerOut) string {
+	s := p.Health
+	if s != "" && s != "alive" && p.HealthSinceMs > 0 {
+		s += " since " + clock(p.HealthSinceMs, now())
+	}
+	if len(p.SuspectedBy) > 0 {
+		s += ", doubted by " + nodeNames(p.SuspectedBy)
+	}
+	return s
 }
 
 // shortened cuts text to n characters.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,16 +21,19 @@ import (
 	"weft/api/weft/v1/weftv1connect"
 	"weft/board"
 	"weft/client"
+	"weft/presence/hub"
 	"weft/rpc"
 	"weft/store"
 	"weft/team"
 )
 
-// Rig is a running API. Its fields may be read by any goroutine; Restart replaces Store and Client.
+// Rig is a running API. Its fields may be read by any goroutine; Restart replaces Store, Hub and Client.
 type Rig struct {
 	Dir      string
 	Socket   string
 	Store    *store.Store
+	Hub      *hub.Hub
+	Wire     hub.Wire // where presence and live messages would go; nil: nowhere
 	Mesh     *Mesh
 	Identity team.Identity
 	Node     board.Key
@@ -41,8 +45,9 @@ type Rig struct {
 	Space    func(string) (uint64, error) // free space of the disk; nil: the real one
 	Words    func() (string, error)       // TakeRecoveryKey
 
-	t    testing.TB
-	stop func()
+	t       testing.TB
+	stop    func()
+	telling sync.Mutex
 }
 
 // Option changes a Rig before it starts.
@@ -94,8 +99,9 @@ func (r *Rig) start() {
 	}
 	r.Store = st
 	r.Registry = prometheus.NewRegistry()
+	stopHub := r.startHub()
 	h, err := rpc.NewHandler(rpc.Options{
-		Store: st, Mesh: r.Mesh, Identity: r.Identity, Node: r.Node.Public(), Version: "test", Now: r.Now, Registerer: r.Registry, Log: r.Log,
+		Store: st, Mesh: r.Mesh, Hub: r.Hub, Identity: r.Identity, Node: r.Node.Public(), Version: "test", Now: r.Now, Registerer: r.Registry, Log: r.Log,
 		Info: func() *weftv1.GetInfoResponse {
 			return &weftv1.GetInfoResponse{Socket: r.Socket, Dir: r.Dir, Listen: []string{"/ip4/192.0.2.1/udp/4001/quic-v1"}, Peers: 1, UptimeMs: 1}
 		},
@@ -122,6 +128,7 @@ func (r *Rig) start() {
 		if err := <-served; err != nil {
 			r.t.Error(err)
 		}
+		stopHub()
 		if err := st.Close(); err != nil {
 			r.t.Error(err)
 		}

@@ -21,6 +21,7 @@ func (r *Rig) Team(t testing.TB, name string) board.TeamID {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.TellTeams()
 	return id
 }
 
@@ -114,6 +115,7 @@ func (r *Rig) Record(t testing.TB, id board.TeamID, o *team.Object) {
 	if _, err := r.Store.AppendObject(t.Context(), id, o); err != nil {
 		t.Fatal(err)
 	}
+	r.TellTeams()
 }
 
 // Post posts one text and fails the test if that fails.

@@ -1,0 +1,72 @@
+package rpctest
+
+import (
+	"context"
+	"sync"
+
+	"weft/board"
+	"weft/presence/hub"
+	"weft/team"
+)
+
+// startHub makes a hub over the store, with the node's own session in it, and tells it of teams as a mesh would.
+func (r *Rig) startHub() (stop func()) {
+	r.t.Helper()
+	h, err := hub.New(hub.Options{
+		Self: r.Node.Public(), Boot: [16]byte{1}, Now: r.Now, Clock: r.Store.Stamp, Log: r.Log, Registerer: r.Registry,
+		Load: func(key string) ([]byte, error) { return r.Store.GetKV("presence/" + key) },
+		Save: func(key string, value []byte) error {
+			if value == nil {
+				return r.Store.DeleteKV(context.Background(), "presence/"+key)
+			}
+			return r.Store.SetKV(context.Background(), "presence/"+key, value)
+		},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Hub = h
+	if r.Wire != nil {
+		h.SetWire(r.Wire)
+	}
+	r.TellTeams()
+	if _, err := h.AttachOwn(r.Identity.User, r.Identity.Device.Public(), "test"); err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	nudge, unsubscribe := r.Store.Subscribe()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-nudge:
+				r.TellTeams()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	wg.Go(func() {
+		if err := h.Run(ctx); err != nil {
+			r.t.Error(err)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+		unsubscribe()
+	}
+}
+
+// TellTeams tells the hub of the store's teams as they are now.
+func (r *Rig) TellTeams() {
+	r.telling.Lock() // an older state must not come after a newer one
+	defer r.telling.Unlock()
+	teams := map[board.TeamID]*team.State{}
+	for _, id := range r.Store.Teams() {
+		if st, ok := r.Store.Team(id); ok && st.Known() {
+			teams[id] = st
+		}
+	}
+	r.Hub.SetTeams(teams)
+}
