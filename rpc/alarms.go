@@ -13,6 +13,7 @@ import (
 
 // Kinds of alarms.
 const (
+	alarmDenied    = "denied"
 	alarmDropped   = "dropped"
 	alarmProposal  = "proposal"
 	alarmRequest   = "request"
@@ -30,12 +31,15 @@ func (s *service) alarms(ctx context.Context) (out []*weftv1.Alarm) {
 		say := func(kind, advice, format string, args ...any) {
 			out = append(out, &weftv1.Alarm{TeamId: st.ID().String(), Team: st.Name(), Kind: kind, Words: fmt.Sprintf(format, args...), Advice: advice})
 		}
+		if _, denied := st.Denial(s.Node); denied {
+			say(alarmDenied, s.askForThisNode(st), "this node is kept out of the team: it gets nothing of it, and nobody takes what it records")
+		}
 		if n := len(s.dropped(ctx, st)); n > 0 {
 			say(alarmDropped, fmt.Sprintf("weft team reissue %[1]s --list shows what it was; weft team reissue %[1]s does it again", word(st.Name())),
 				"what you did under a change of the charter that lost to another one doesn't count: %s", plural(n, "thing", "things"))
 		}
 		for _, f := range st.ForkProofs() {
-			if _, denied := st.Denial(f.Node); denied {
+			if _, denied := st.Denial(f.Node); denied && f.Node != s.Node {
 				say(alarmFork, fmt.Sprintf("the node was modified, or its folder was copied; once that is mended: weft team node allow %s %s", word(st.Name()), nodeText(f.Node)),
 					"%s has contradicted itself and is kept out", s.nodeName(st, f.Node))
 			}

@@ -30,6 +30,7 @@ type Follower struct {
 type deed struct {
 	team     *team.State // as it was before; then as it is
 	did      string
+	proposed bool // it is a charter, which others may have to agree to
 	notes    []string
 	link     string
 	objects  []board.Hash
@@ -42,6 +43,9 @@ func (d *deed) note(format string, args ...any) {
 
 // record records an object and looks what the team is then.
 func (s *service) record(ctx context.Context, d *deed, o *team.Object) error {
+	if err := s.mayRecord(d.team); err != nil {
+		return err
+	}
 	r, err := s.Store.AppendObject(ctx, d.team.ID(), o)
 	if err != nil {
 		return fmt.Errorf("couldn't record the change: %w", err)
@@ -62,6 +66,9 @@ func (s *service) answer(ctx context.Context, d *deed, waitMs uint64) (*connect.
 		if v, ok := d.team.Verdict(h); ok && v.Status != team.Valid && res.Counts {
 			res.Counts, res.WaitsFor = false, s.waitsFor(d.team, h, v)
 		}
+	}
+	if d.proposed && !res.Counts {
+		res.Did, res.Notes = "proposed: "+d.did, nil // they speak of what it does once it counts
 	}
 	gov := board.GovernanceID(d.team.ID())
 	needs := make([]need, len(d.receipts))

@@ -118,7 +118,7 @@ func (s *service) changeCharter(ctx context.Context, c *charterChange, waitMs ui
 		cuts[u] = cut
 	}
 	charter, err := team.NewCharter(c.team, s.Identity, c.change, cuts, c.keepAs, nonce())
-	c.did = strings.Join(c.words, "; ")
+	c.did, c.proposed = strings.Join(c.words, "; "), true
 	if errors.Is(err, team.ErrUnchanged) {
 		c.did = "nothing would change: " + c.did + " already"
 		return s.answer(ctx, &c.deed, 0)
@@ -227,7 +227,11 @@ func (s *teamService) Acknowledge(ctx context.Context, req *connect.Request[weft
 		return nil, ambiguous("change of the charter", req.Msg.Charter, ids)
 	}
 	d := &deed{team: st, did: fmt.Sprintf("you agreed to this change of team %s: %s", st.Name(), strings.Join(found[0].Words, "; "))}
+	before := st.Policy()
 	if err := s.agree(ctx, d, found[0].Charter); err != nil {
+		return nil, err
+	}
+	if err := s.policyCounts(ctx, d, before); err != nil {
 		return nil, err
 	}
 	return s.answer(ctx, d, req.Msg.WaitMs)

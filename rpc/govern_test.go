@@ -236,7 +236,7 @@ func TestPolicyIsChangedInPartsAndShown(t *testing.T) {
 	refused(t, err, "UNKNOWN_OPTION", connect.CodeInvalidArgument, "minute")
 
 	closed, open, link := "closed", "open", "link"
-	did(t, must(t, r.Client.Teams.SetPolicy, &weftv1.SetPolicyRequest{Team: "crew", Join: &closed}), "no way")
+	did(t, must(t, r.Client.Teams.SetPolicy, &weftv1.SetPolicyRequest{Team: "crew", Join: &closed}), "nobody can join")
 	_, err = ask(t, r.Client.Teams.CreateInvite, &weftv1.CreateInviteRequest{Team: "crew"})
 	refused(t, err, "JOIN_CLOSED", connect.CodePermissionDenied, "--join link")
 	opened := must(t, r.Client.Teams.SetPolicy, &weftv1.SetPolicyRequest{Team: "crew", Join: &open})

@@ -201,6 +201,9 @@ func (s *boardService) CreateBoard(ctx context.Context, req *connect.Request[wef
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayRecord(st); err != nil {
+		return nil, err
+	}
 	if _, err := s.Store.AppendObject(ctx, st.ID(), o); err != nil {
 		return nil, fmt.Errorf("couldn't create board %q: %w", req.Msg.Name, err)
 	}

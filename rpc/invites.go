@@ -180,9 +180,6 @@ func (s *service) openOrClose(ctx context.Context, d *deed, before, after team.P
 			}
 		}
 	}
-	if d.team.Policy().Join != after.Join { // the charter waits for other owners
-		return nil
-	}
 	switch after.Join {
 	case weftv1.JoinMode_JOIN_MODE_OPEN:
 		if err := s.standingInvite(ctx, d); err != nil {

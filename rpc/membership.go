@@ -27,6 +27,7 @@ const (
 	stateJoining   = "joining"
 	stateRequested = "requested"
 	stateLeft      = "left"
+	stateRejected  = "rejected"
 	stateRemoved   = "removed"
 	stateBanned    = "banned"
 	stateClosed    = "closed"
@@ -112,7 +113,7 @@ func (s *service) askedTeams() (out []*weftv1.Team) {
 		}
 		w := &weftv1.Team{TeamId: a.Team.String(), Name: text(a.Name), Role: "none", State: stateRequested, StateMs: uint64(a.Since.UnixMilli()), StateReason: text(a.Error)}
 		if a.Rejected {
-			w.State, w.StateReason = stateRemoved, text(a.Reason)
+			w.State, w.StateReason = stateRejected, text(a.Reason)
 		}
 		out = append(out, w)
 	}

@@ -68,6 +68,32 @@ func (s *service) nodeName(st *team.State, n board.NodeID) string {
 	return "node …" + lastOf(nodeText(n), 8)
 }
 
+// mayRecord refuses what would be recorded at this node for a team that keeps it out. Who is out of the team themselves
+// is told that instead, by others.
+func (s *service) mayRecord(st *team.State) error {
+	if _, denied := st.Denial(s.Node); !denied || st.Role(s.Identity.User) <= team.Removed {
+		return nil
+	}
+	r := refuse(reasonNodeDenied, "couldn't write to team %[1]s here: this node is kept out of team %[1]s, so nobody would get it", st.Name()).
+		hint("write at another node of yours, or %s", s.askForThisNode(st))
+	r.detail.Rule = "node-denied"
+	return r
+}
+
+// askForThisNode says how a team lets this node in again.
+func (s *service) askForThisNode(st *team.State) string {
+	var others []string
+	for _, m := range st.Members() {
+		if m.User != s.Identity.User && (m.Role == team.Owner || m.Role == team.Admin) {
+			others = append(others, personName(m))
+		}
+	}
+	if others == nil {
+		return "let it in there: weft team node allow " + word(st.Name()) + " " + nodeText(s.Node)
+	}
+	return fmt.Sprintf("ask %s for: weft team node allow %s %s", anyOf(others), word(st.Name()), nodeText(s.Node))
+}
+
 // findNode is the node with this id, or the only home of somebody.
 func (s *service) findNode(st *team.State, name string) (board.NodeID, error) {
 	if name == "" {

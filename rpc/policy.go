@@ -73,9 +73,8 @@ func (s *teamService) SetPolicy(ctx context.Context, req *connect.Request[weftv1
 		return nil, err
 	}
 	if len(c.objects) > 0 {
-		s.notePolicy(c, before, after)
-		if err := s.openOrClose(ctx, &c.deed, before, after); err != nil {
-			return nil, fmt.Errorf("couldn't finish: the rules are changed, but not how people join: %w; say it again", err)
+		if err := s.policyCounts(ctx, &c.deed, before); err != nil {
+			return nil, err
 		}
 		return s.answer(ctx, &c.deed, m.WaitMs)
 	}
@@ -89,7 +88,8 @@ func fillPolicy(p *team.Policy, m *weftv1.SetPolicyRequest) (did []string, err e
 		if p.Join, err = named(joinNames, "join", *m.Join); err != nil {
 			return nil, err
 		}
-		say("people join by %s", map[string]string{"open": "asking, and are let in", "approval": "asking, and an admin answers", "link": "links", "closed": "no way"}[*m.Join])
+		say("%s", map[string]string{"open": "people join by asking, and are let in", "approval": "people join by asking, and an admin answers",
+			"link": "people join by links", "closed": "nobody can join"}[*m.Join])
 	}
 	if m.Visibility != nil {
 		if p.Visibility, err = named(visibilityNames, "visibility", *m.Visibility); err != nil {
@@ -157,8 +157,14 @@ func age(d time.Duration) string {
 	return d.String()
 }
 
-func (s *service) notePolicy(c *charterChange, before, after team.Policy) {
+// policyCounts does what goes with new rules of a team, at the node of whoever made them count.
+func (s *service) policyCounts(ctx context.Context, d *deed, before team.Policy) error {
+	after := d.team.Policy()
 	if after.Retention != before.Retention && (after.Retention != team.Retention{}) {
-		c.note("older entries are pruned on all nodes alike within minutes, and can't be brought back; boards then say that history starts here")
+		d.note("older entries are pruned on all nodes alike within minutes, and can't be brought back; boards then say that history starts here")
 	}
+	if err := s.openOrClose(ctx, d, before, after); err != nil {
+		return fmt.Errorf("couldn't finish: the rules are changed, but not how people join: %w; say it again", err)
+	}
+	return nil
 }

@@ -41,6 +41,9 @@ func (s *boardService) Post(ctx context.Context, req *connect.Request[weftv1.Pos
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayRecord(p.state); err != nil {
+		return nil, err
+	}
 	replicas, err := s.checkWait(m, p)
 	if err != nil {
 		return nil, err
@@ -305,6 +308,9 @@ func (s *boardService) PostSigned(ctx context.Context, req *connect.Request[weft
 	}
 	p, err := s.findBoard(e.Header.Team.String(), e.Header.Board.String())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.mayRecord(p.state); err != nil {
 		return nil, err
 	}
 	r, err := s.Store.AppendSigned(ctx, e)

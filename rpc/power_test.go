@@ -258,7 +258,7 @@ func TestTeamsThatWereAskedAreListedUntilTheyAnswer(t *testing.T) {
 	r.Mesh.SetAsked(rpc.Asked{Team: asked, Name: "crew", Note: "me", Since: time.UnixMilli(1790000000000)},
 		rpc.Asked{Team: board.TeamID{2}, Name: "club", Since: time.UnixMilli(5), Rejected: true, Reason: "who?"})
 	teams := must(t, r.Client.Teams.ListTeams, &weftv1.ListTeamsRequest{}).Teams
-	if len(teams) != 2 || teams[0].State != "requested" || teams[0].StateMs != 1790000000000 || teams[1].State != "removed" || teams[1].StateReason != "who?" {
+	if len(teams) != 2 || teams[0].State != "requested" || teams[0].StateMs != 1790000000000 || teams[1].State != "rejected" || teams[1].StateReason != "who?" {
 		t.Errorf("teams: %v", teams)
 	}
 	_, err := post(t, r, &weftv1.PostRequest{Team: "crew", Posts: []*weftv1.NewPost{{Text: "hello?"}}})

@@ -34,6 +34,7 @@ const (
 	reasonLinkNeeded     reason = "LINK_NEEDED"
 	reasonMalformed      reason = "MALFORMED"
 	reasonNameTaken      reason = "NAME_TAKEN"
+	reasonNodeDenied     reason = "NODE_DENIED"
 	reasonNotFound       reason = "NOT_FOUND"
 	reasonNotHeld        reason = "NOT_HELD"
 	reasonNotMember      reason = "NOT_MEMBER"
@@ -95,6 +96,7 @@ var reasons = map[reason]meaning{
 	reasonLinkNeeded:     {connect.CodePermissionDenied, "ask an owner or admin of the team for an invite"},
 	reasonMalformed:      {connect.CodeInvalidArgument, "compare the request with docs/API.md"},
 	reasonNameTaken:      {connect.CodeAlreadyExists, "choose another name, or use the one that is there"},
+	reasonNodeDenied:     {connect.CodePermissionDenied, "write at another node of yours, or ask an owner or admin of the team: weft team node allow"},
 	reasonNotFound:       {connect.CodeNotFound, "weft team list and weft board list show what is there"},
 	reasonNotHeld:        {connect.CodeNotFound, "this node does not have it (yet); weft sync shows what is missing"},
 	reasonNotMember:      {connect.CodePermissionDenied, "ask an owner or admin of the team for an invite, then weft join LINK"},

@@ -251,8 +251,13 @@ func (s *teamService) Leave(ctx context.Context, req *connect.Request[weftv1.Lea
 	if err := s.record(ctx, d, o); err != nil {
 		return nil, err
 	}
+	d.note("the other nodes are told; whether they have heard can't be seen from here, since nothing of the team comes any more")
 	d.note("what is here stays, to read; to come back, ask an admin: an invite doesn't let you in again")
-	return s.answer(ctx, d, m.WaitMs)
+	res, err := s.answer(ctx, d, 0)
+	if err == nil {
+		res.Msg.Follow = &weftv1.Follow{}
+	}
+	return res, err
 }
 
 // waysOut tells an owner how to go.
@@ -356,7 +361,7 @@ func (s *teamService) Reject(ctx context.Context, req *connect.Request[weftv1.Re
 			name = shortID(r.User)
 		}
 		res.Msg.Did = fmt.Sprintf("the request of %s to be let into team %s is rejected", name, st.Name())
-		res.Msg.Notes = []string{fmt.Sprintf("they are told, and can't ask again; weft team role %s %s member lets them in after all", word(st.Name()), word(name))}
+		res.Msg.Notes = []string{fmt.Sprintf("they are told; weft team role %s %s member lets them in after all, once their node asks again or they use the link again", word(st.Name()), word(name))}
 	}
 	return res, err
 }

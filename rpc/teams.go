@@ -121,6 +121,9 @@ func (s *teamService) Join(ctx context.Context, req *connect.Request[weftv1.Join
 		if reasonOf(err) == reasonDeadline {
 			return nil, refuse(reasonOffline, "couldn't join within %s: no node of the team has let us in: %w", wait, err)
 		}
+		if a, ok := s.askedTeam(board.TeamID(link.Team).String()); ok && a.Rejected && reasonOf(err) == reasonRemoved {
+			return nil, rejected(a, err)
+		}
 		return nil, whyEnded(ctx, err)
 	}
 	if joined.Asked {
@@ -139,6 +142,16 @@ func (s *teamService) Join(ctx context.Context, req *connect.Request[weftv1.Join
 		}
 	}
 	return connect.NewResponse(res), nil
+}
+
+// rejected is a no to a request, told to somebody who never was in the team.
+func rejected(a Asked, err error) error {
+	why := ""
+	if a.Reason != "" {
+		why = ": " + text(a.Reason)
+	}
+	return refuse(reasonRemoved, "couldn't join: the request to be let into team %s was rejected%s", text(a.Name), why).because(err).
+		hint("only owners and admins of the team can let you in after all; this node goes on asking, and weft team list shows how it stands")
 }
 
 // teams are the joined teams, by name and id.

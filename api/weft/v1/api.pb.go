@@ -1984,7 +1984,7 @@ type Team struct {
 	Members uint32                 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
 	Boards  uint32                 `protobuf:"varint,5,opt,name=boards,proto3" json:"boards,omitempty"`
 	Nodes   uint32                 `protobuf:"varint,6,opt,name=nodes,proto3" json:"nodes,omitempty"`
-	// joined; joining (governance is on its way); requested (somebody of the team has to let the user in); left, removed,
+	// joined; joining (governance is on its way); requested (somebody of the team has to let the user in); rejected; left, removed,
 	// banned (what was here stays, to read); closed (disbanded); upgrade_needed
 	State         string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	StateBy       string `protobuf:"bytes,8,opt,name=state_by,json=stateBy,proto3" json:"state_by,omitempty"` // user id of who removed the user or closed the team
