@@ -21,8 +21,6 @@ type task interface {
 // errAbort marks errors in the middle of writing.
 var errAbort = errors.New("couldn't prepare the commit")
 
-const queueLength = 4096
-
 // submit hands a task to the committer. It waits while the queue is full.
 func (s *Store) submit(done <-chan struct{}, t task) error {
 	s.closing.RLock()
@@ -30,13 +28,14 @@ func (s *Store) submit(done <-chan struct{}, t task) error {
 	if s.closed {
 		return ErrClosed
 	}
+	row := s.queue.rowOf(t)
 	select {
-	case s.queue <- t:
+	case row <- t:
 		return nil
 	default:
 	}
 	select {
-	case s.queue <- t:
+	case row <- t:
 		return nil
 	case <-done:
 		return ErrBusy
@@ -47,28 +46,16 @@ func (s *Store) submit(done <-chan struct{}, t task) error {
 func (s *Store) commitLoop() {
 	defer close(s.committed)
 	for {
-		if t := s.next; t != nil {
-			s.next = nil
+		again := s.pendingRejudge()
+		t, open := s.queue.begin(!again)
+		switch {
+		case t != nil:
 			s.commitFrom(t)
-			continue
-		}
-		if s.pendingRejudge() {
-			select {
-			case t, ok := <-s.queue:
-				if !ok {
-					return
-				}
-				s.commitFrom(t)
-			default:
-				s.commitGroup(nil)
-			}
-			continue
-		}
-		t, ok := <-s.queue
-		if !ok {
+		case !open:
 			return
+		default:
+			s.commitGroup(nil)
 		}
-		s.commitFrom(t)
 	}
 }
 
@@ -93,7 +80,7 @@ func (s *Store) gather() {
 		return
 	}
 	for range 4 {
-		if len(s.queue) >= s.last.tasks/2 {
+		if len(s.queue.first) >= s.last.tasks/2 {
 			return
 		}
 		runtime.Gosched()
@@ -130,17 +117,14 @@ func (s *Store) commitGroup(tasks []task) []task {
 			kept = append(kept, tasks[i])
 		}
 	}
+	gentle := s.posting()
 	for first > 0 && !g.full() && !alone(tasks[0]) {
-		var t task
-		select {
-		case t = <-s.queue:
-		default:
-		}
+		t := s.queue.more(gentle)
 		if t == nil {
 			break
 		}
 		if alone(t) {
-			s.next = t
+			s.queue.putBack(t)
 			break
 		}
 		if err := t.prepare(g); errors.Is(err, errAbort) {
@@ -151,6 +135,7 @@ func (s *Store) commitGroup(tasks []task) []task {
 		}
 		kept = append(kept, t)
 	}
+	s.queue.filled()
 	err := g.noteDamaged()
 	if err == nil {
 		g.beside = len(kept) > 0
