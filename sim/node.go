@@ -13,6 +13,7 @@ import (
 
 	"weft/board"
 	"weft/p2p"
+	"weft/presence/hub"
 	"weft/store"
 	"weft/team"
 )
@@ -38,6 +39,7 @@ type Node struct {
 
 	store    *store.Store // nil while the node is down
 	mesh     *p2p.Mesh
+	hub      *hub.Hub
 	cancel   context.CancelFunc
 	ended    chan error
 	reader   *boardReader
@@ -105,22 +107,29 @@ func (n *Node) start() (err error) {
 		n.store = nil
 		return err
 	}
-	n.mesh, err = p2p.New(ctx, p2p.Options{
-		Key: n.key, Store: n.store, Identity: n.id, Listen: []string{n.world.Net.Address(n.Host)}, Log: log, Now: n.Now,
-		Libp2p: n.world.Net.Options(n.Host, n.options.Bandwidth),
-	})
+	boot := [16]byte(n.world.nonce())
+	n.hub, err = hub.New(n.hubOptions(boot, log))
+	if err == nil {
+		n.mesh, err = p2p.New(ctx, p2p.Options{
+			Key: n.key, Store: n.store, Identity: n.id, Listen: []string{n.world.Net.Address(n.Host)}, Log: log, Now: n.Now,
+			Libp2p: n.world.Net.Options(n.Host, n.options.Bandwidth), Presence: n.hub, Boot: boot,
+		})
+	}
 	if err != nil {
 		cancel()
 		err = errors.Join(err, n.store.Close())
-		n.store, n.mesh = nil, nil
+		n.store, n.mesh, n.hub = nil, nil, nil
 		return err
 	}
-	n.cancel, n.ended = cancel, make(chan error, 1)
-	mesh, ended := n.mesh, n.ended
+	n.hub.SetWire(n.mesh)
+	n.cancel, n.ended = cancel, make(chan error, 2)
+	mesh, h, ended := n.mesh, n.hub, n.ended
 	go func() { ended <- mesh.Run(ctx) }()
+	go func() { ended <- h.Run(ctx) }()
 	n.reader.start(ctx, n.store)
 	s, m := n.store, n.mesh
 	n.watching.Go(func() { n.watchRemovals(ctx, s, m) })
+	n.attend(ctx)
 	return nil
 }
 
@@ -129,11 +138,14 @@ func (n *Node) Stop() {
 	if n.store == nil {
 		return
 	}
+	n.world.there(n.id.User, false)
 	n.cancel()
 	n.reader.wait()
 	n.watching.Wait()
-	if err := <-n.ended; err != nil {
-		n.world.T.Errorf("node %s ended with: %v", n.Name, err)
+	for range cap(n.ended) {
+		if err := <-n.ended; err != nil {
+			n.world.T.Errorf("node %s ended with: %v", n.Name, err)
+		}
 	}
 	if err := n.mesh.Close(); err != nil {
 		n.world.T.Errorf("couldn't close the mesh of %s: %v", n.Name, err)
@@ -141,7 +153,7 @@ func (n *Node) Stop() {
 	if err := n.store.Close(); err != nil {
 		n.world.T.Errorf("couldn't close the store of %s: %v", n.Name, err)
 	}
-	n.store, n.mesh = nil, nil
+	n.store, n.mesh, n.hub = nil, nil, nil
 }
 
 // Running says whether the node is up.

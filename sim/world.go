@@ -30,7 +30,8 @@ type World struct {
 	founder *Node
 	invites int
 	nonces  int
-	people  int
+	settled int // numbers people who were enrolled
+	people  people
 
 	Lenient bool // what people try to do to the team and may not is logged, and no failure
 }
@@ -164,8 +165,8 @@ func (n *Node) Enrol(t board.TeamID, founder *Node, count int) (people []team.Id
 	w := n.world
 	w.T.Helper()
 	for range count {
-		w.people++
-		name := fmt.Sprintf("%s-%d", n.Name, w.people)
+		w.settled++
+		name := fmt.Sprintf("%s-%d", n.Name, w.settled)
 		id, err := team.NewUser(name, w.key("recovery", name), w.key("device", name), n.key, [16]byte{1})
 		if err != nil {
 			w.T.Fatal(err)
