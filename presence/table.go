@@ -1,12 +1,26 @@
 package presence
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
 	"time"
 
 	"weft/board"
 )
 
-// Config of a Table. Zero durations mean the usual ones.
+// How fast what is shown may change, and how long things take. The same at homes and at watchers.
+const (
+	Debounce     = 50 * time.Millisecond // changes that come together go together
+	StateEvery   = 10 * time.Second      // a person's state, by sessions
+	OtherEvery   = time.Second           // what else is shown of a person
+	PayloadEvery = 5 * time.Second       // a device's payload
+	SetsAtOnce   = 3                     // changes by the person that are not damped; one more each StateEvery
+	Grace        = 30 * time.Second      // who vanished is reconnecting for so long
+	LeaseFor     = 150 * time.Second     // what a node vouches for at most without a word of it
+)
+
+// Config of a Table.
 type Config struct {
 	Self  board.NodeID
 	Boot  [16]byte
@@ -16,94 +30,210 @@ type Config struct {
 
 // Table holds who is where. Its owner guards it. Each method that changes something returns what is to be done, in order.
 type Table struct {
-	cfg Config
+	cfg      Config
+	rooms    map[board.TeamID]*room
+	nodes    map[board.NodeID]*node
+	people   map[board.UserID]*own
+	sessions map[uint64]*session
+	dues     dues
+	stats    Stats
+	now      int64 // of the call that runs, table time
+	wall     int64 // likewise, Unix milliseconds
+	out      []Effect
+	changed  [CauseTeam + 1][]Change
+}
+
+// Stats count what became of what nodes said. All only grow.
+type Stats struct {
+	Applied    uint64 // beats
+	Duplicates uint64 // beats that were here
+	Stale      uint64 // beats of an earlier boot, or pages of an earlier whole
+	Gaps       uint64 // beats that came before others they follow
+	Mismatches uint64 // digests that did not fit
+	Asks       uint64 // whole states asked for
+	Strangers  uint64 // reports of people whose home the node isn't
+	Shown      uint64 // changes
+	Held       uint64 // changes held back by damping
 }
 
 // NewTable makes an empty table.
-func NewTable(cfg Config) *Table { return &Table{cfg: cfg} }
-
-// SetTeam tells the table of a team, or of what changed in it.
-func (t *Table) SetTeam(now time.Time, id board.TeamID, st Team) []Effect { return nil }
-
-// DropTeam forgets a team that this node is out of.
-func (t *Table) DropTeam(now time.Time, id board.TeamID) []Effect { return nil }
-
-// Attach begins a session of a user's device. Sessions are numbered by the caller.
-func (t *Table) Attach(now time.Time, session uint64, user board.UserID, device DeviceID) []Effect {
-	return nil
+func NewTable(cfg Config) *Table {
+	t := &Table{cfg: cfg, rooms: map[board.TeamID]*room{}, nodes: map[board.NodeID]*node{}, people: map[board.UserID]*own{}, sessions: map[uint64]*session{}}
+	t.nodes[cfg.Self] = &node{id: cfg.Self, self: true, boot: cfg.Boot, health: Health{State: NodeAlive}}
+	return t
 }
 
-// Detach ends a session: by a goodbye, or else it vanished and may come back within the grace.
-func (t *Table) Detach(now time.Time, session uint64, goodbye bool) []Effect { return nil }
+// Stats are what has been counted.
+func (t *Table) Stats() Stats { return t.stats }
 
-// Report says whether a session's device is used; of an idle one, for how long it hasn't been.
-func (t *Table) Report(now time.Time, session uint64, idle bool, idleFor time.Duration) []Effect {
-	return nil
+// longAgo is the table time of Config.Start, so that 0 lies before anything that damping looks back at.
+const longAgo = int64(24 * time.Hour / time.Millisecond)
+
+// begin takes the time of a call. Table time is milliseconds by the monotonic clock: no correction of the wall clock ends a lease.
+func (t *Table) begin(now time.Time) {
+	t.now = max(t.now, now.Sub(t.cfg.Start).Milliseconds()+longAgo)
+	t.wall = now.UnixMilli()
 }
 
-// SetPayload sets what a session's device shows of itself; nothing erases it.
-func (t *Table) SetPayload(now time.Time, session uint64, payload []byte) ([]Effect, error) {
-	return nil, nil
+// end is what the call wants done.
+func (t *Table) end() []Effect {
+	for cause, list := range t.changed {
+		if len(list) == 0 {
+			continue
+		}
+		slices.SortStableFunc(list, func(a, b Change) int {
+			return cmp.Or(bytes.Compare(a.Team[:], b.Team[:]), bytes.Compare(a.Person.User[:], b.Person.User[:]))
+		})
+		t.out = append(t.out, Changed{Cause(cause), list})
+		t.changed[cause] = nil
+	}
+	out := t.out
+	t.out = nil
+	return out
 }
 
-// Set takes what a person says of themselves at one of their homes.
-func (t *Table) Set(now time.Time, o OwnSetting) []Effect { return nil }
-
-// ReceiveSetting takes what a person has set at another home. False: what is known here is as new.
-func (t *Table) ReceiveSetting(now time.Time, o OwnSetting) ([]Effect, bool) { return nil, false }
-
-// Settings are what a user has set, for all teams first.
-func (t *Table) Settings(user board.UserID) []OwnSetting { return nil }
-
-// Receive takes a beat whose signature is its node's. An error says that it was of no use; one that wraps board.ErrMalformed
-// that no honest node says it.
-func (t *Table) Receive(now time.Time, b *Beat) ([]Effect, error) { return nil, nil }
-
-// Lease says until when a node vouches for what it has said.
-func (t *Table) Lease(now time.Time, n board.NodeID, until time.Time) []Effect { return nil }
-
-// NodeHealth takes what failure detection says of a node.
-func (t *Table) NodeHealth(now time.Time, n board.NodeID, h Health) []Effect { return nil }
-
-// Confirm says that what is held of a node in these teams is what the node says now, by its digests.
-func (t *Table) Confirm(now time.Time, n board.NodeID, boot [16]byte, teams []board.TeamID) []Effect {
-	return nil
+// show brings what is shown of a person up to date after something changed, or holds it back for a while.
+func (t *Table) show(rm *room, r *row, before Person, cause Cause) {
+	after, since, active := r.fold()
+	after.LastActive = max(before.LastActive, min(active, t.wall))
+	after.Since = before.Since
+	if after.State != before.State || before.Since == 0 {
+		if after.Since = min(since, t.wall); after.Since == 0 && after.State != before.State {
+			after.Since = t.wall
+		}
+	}
+	if cause >= CauseNodeLeft && cause <= CauseExpired {
+		t.mourn(&after, &before)
+	}
+	if same(&before, &after) {
+		r.pending = nil
+		return
+	}
+	if at := t.mayShow(r, &before, &after, cause); at > t.now {
+		if r.pending == nil {
+			t.stats.Held++
+		}
+		r.pending = &pending{before, cause}
+		if r.queued == 0 || at < r.queued {
+			r.queued = at
+			t.dues.note(at, &shownLater{rm, r})
+		}
+		return
+	}
+	r.pending = nil
+	if r.member {
+		rm.counts[before.State]--
+		rm.counts[after.State]++
+	}
+	r.state, r.since, r.active = after.State, after.Since, after.LastActive
+	t.stats.Shown++
+	t.changed[cause] = append(t.changed[cause], Change{rm.id, after, before.State, cause})
 }
 
-// Digest of the state of a node's people in a team.
-type Digest struct {
-	Team   board.TeamID
-	Number uint64
-	Sum    [16]byte
+// mourn is for people whose home is gone or was started again: who was online there was active as long as the node was heard.
+func (t *Table) mourn(after, before *Person) {
+	for _, d := range before.Devices {
+		still := slices.ContainsFunc(after.Devices, func(x PersonDevice) bool { return x.Node == d.Node && x.ID == d.ID })
+		if n := t.nodes[d.Node]; d.State == Online && n != nil && !still {
+			after.LastActive = max(after.LastActive, min(n.heard, t.wall))
+		}
+	}
+	if after.State != before.State && after.State == Offline {
+		after.Since = t.wall
+	}
 }
 
-// Digests are of this node's own people, by team; teams of which nothing was ever said are left out.
-func (t *Table) Digests(teams []board.TeamID) []Digest { return nil }
-
-// Known is the same for what is held of another node, with its boot. A state that misses something has a digest that nobody says.
-func (t *Table) Known(n board.NodeID, teams []board.TeamID) ([]Digest, [16]byte) {
-	return nil, [16]byte{}
+// mayShow says when a change may be shown, and notes what that uses up if it is now.
+func (t *Table) mayShow(r *row, before, after *Person, cause Cause) int64 {
+	switch {
+	case cause != CauseSession && cause != CauseSet:
+		return t.now
+	case before.State == after.State:
+		if at := r.otherAt + OtherEvery.Milliseconds(); at > t.now {
+			return at
+		}
+		r.otherAt = t.now
+		return t.now
+	case cause == CauseSet && allow(&r.sets, t.now):
+		return t.now
+	}
+	if at := r.stateAt + StateEvery.Milliseconds(); at > t.now {
+		return at
+	}
+	r.stateAt, r.otherAt = t.now, t.now
+	return t.now
 }
 
-// Whole is the whole state of this node's own people in a team, in pages; a state of which nothing was ever said is one empty page.
-func (t *Table) Whole(team board.TeamID) []*Beat { return nil }
+// allow is a bucket of SetsAtOnce that fills by one each StateEvery, kept as the time when it is full again (the generic
+// cell rate algorithm, ITU-T I.371).
+func allow(full *int64, now int64) bool {
+	step := StateEvery.Milliseconds()
+	if *full-now > (SetsAtOnce-1)*step {
+		return false
+	}
+	*full = max(*full, now) + step
+	return true
+}
 
 // Tick does what is due. Call it at Wake.
-func (t *Table) Tick(now time.Time) []Effect { return nil }
-
-// Wake is when Tick is to be called; zero: when something else was.
-func (t *Table) Wake() time.Time { return time.Time{} }
-
-// Person is how somebody is shown.
-func (t *Table) Person(now time.Time, team board.TeamID, user board.UserID) (Person, bool) {
-	return Person{}, false
+func (t *Table) Tick(now time.Time) []Effect {
+	t.begin(now)
+	t.expire()
+	flush := map[*room][]*ownRow{}
+	for {
+		switch x := t.dues.take(t.now).(type) {
+		case nil:
+			for _, rm := range t.sorted() {
+				if len(flush[rm]) > 0 {
+					t.flush(rm, flush[rm])
+				}
+			}
+			return t.end()
+		case *ownRow:
+			if x.queued <= t.now {
+				x.queued = 0
+				flush[x.room] = append(flush[x.room], x)
+			}
+		case *shownLater:
+			if x.row.queued <= t.now {
+				x.row.queued = 0
+				if p := x.row.pending; p != nil {
+					t.show(x.team, x.row, p.shown, p.cause)
+				}
+			}
+		case *ownDevice:
+			t.deviceDue(x)
+		case *own:
+			t.settingDue(x)
+		case *book:
+			t.askDue(x)
+		}
+	}
 }
 
-// People are all people of a team as they are shown, by user.
-func (t *Table) People(now time.Time, team board.TeamID) []Person { return nil }
+// Wake is when Tick is to be called; zero: when something else was.
+func (t *Table) Wake() time.Time {
+	var at int64
+	if len(t.dues.list) > 0 {
+		at = t.dues.list[0].at
+	}
+	for _, n := range t.nodes {
+		if n.leased && (at == 0 || n.lease < at) {
+			at = n.lease
+		}
+	}
+	if at == 0 {
+		return time.Time{}
+	}
+	return t.cfg.Start.Add(time.Duration(at-longAgo) * time.Millisecond)
+}
 
-// Counts of a team.
-func (t *Table) Counts(team board.TeamID) (Counts, int) { return Counts{}, 0 }
-
-// Why says what each home of a person says, and what of it counts. By node.
-func (t *Table) Why(now time.Time, team board.TeamID, user board.UserID) []Reason { return nil }
+// sorted are the rooms by team.
+func (t *Table) sorted() []*room {
+	all := make([]*room, 0, len(t.rooms))
+	for _, rm := range t.rooms {
+		all = append(all, rm)
+	}
+	slices.SortFunc(all, func(a, b *room) int { return bytes.Compare(a.id[:], b.id[:]) })
+	return all
+}
