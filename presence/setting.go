@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
+	weftv1 "weft/api/weft/v1"
 	"weft/board"
 )
 
@@ -159,4 +161,63 @@ func (t *Table) otherHomes(user board.UserID) (nodes []board.NodeID) {
 	}
 	slices.SortFunc(nodes, func(a, b board.NodeID) int { return bytes.Compare(a[:], b[:]) })
 	return nodes
+}
+
+// Wire is the setting as other homes are told.
+func (o *OwnSetting) Wire() *weftv1.OwnSetting {
+	m := &weftv1.OwnSetting{
+		User: slices.Clone(o.User[:]), Availability: availabilityWire[o.Availability], Status: o.Status, Invisible: o.Invisible, SetHlc: uint64(o.SetAt), UntilMs: uint64(o.Until), Clear: o.Clear,
+	}
+	if o.Team != (board.TeamID{}) {
+		m.Team = slices.Clone(o.Team[:])
+	}
+	return m
+}
+
+// ParseSetting reads and bounds a setting. Its errors wrap board.ErrMalformed.
+func ParseSetting(m *weftv1.OwnSetting) (o OwnSetting, err error) {
+	if len(m.GetUser()) != 32 || len(m.Team) != 0 && len(m.Team) != 32 || len(m.Status) > MaxStatus || !utf8.ValidString(m.Status) || m.UntilMs > latestMs || m.SetHlc == 0 {
+		return o, fmt.Errorf("couldn't read a setting: %w", board.ErrMalformed)
+	}
+	o = OwnSetting{User: board.UserID(m.User), Clear: m.Clear, Setting: Setting{Availability: Online, Invisible: m.Invisible, Status: m.Status, SetAt: board.HLC(m.SetHlc), Until: int64(m.UntilMs)}}
+	if len(m.Team) > 0 {
+		o.Team = board.TeamID(m.Team)
+	}
+	switch m.Availability {
+	case weftv1.Availability_AVAILABILITY_UNSPECIFIED:
+	case weftv1.Availability_AVAILABILITY_AWAY:
+		o.Availability = Away
+	case weftv1.Availability_AVAILABILITY_BUSY:
+		o.Availability = Busy
+	default:
+		return o, fmt.Errorf("couldn't read a setting: availability %d: %w", m.Availability, board.ErrMalformed)
+	}
+	return o, nil
+}
+
+// Intended is how one of this node's own people will be shown when nothing is held back any more, as far as this node knows: in a team, or by the
+// zero team in all where nothing else is set.
+func (t *Table) Intended(user board.UserID, team board.TeamID) (p Person) {
+	p.User = user
+	o := t.people[user]
+	if o == nil {
+		return p
+	}
+	s := o.setting(team)
+	p.Status, p.Until = s.Status, s.Until
+	if s.Invisible || t.cfg.Off {
+		return p
+	}
+	for _, d := range o.devices {
+		p.State = max(p.State, d.state())
+	}
+	if rm := t.rooms[team]; rm != nil {
+		if r := rm.rows[user]; r != nil { // devices on other homes
+			for _, d := range r.shown().Devices {
+				p.State = max(p.State, d.State)
+			}
+		}
+	}
+	p.State = available(p.State, s.Availability)
+	return p
 }

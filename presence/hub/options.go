@@ -27,14 +27,36 @@ type Options struct {
 
 // Limits of a Hub; zero fields mean the usual ones.
 type Limits struct {
-	Sessions       int // at once
-	UserSessions   int // of one user
-	Watchers       int
-	Listeners      int
+	Sessions       int     // at once
+	UserSessions   int     // of one user
+	Watchers       int     // at once
+	Listeners      int     // at once
 	LiveRate       float64 // live messages a second of one local device, and of one other node
 	LiveBurst      float64
 	LiveBytes      float64 // bytes a second, of the same
 	LiveBytesBurst float64
+}
+
+// usualLimits: a program may say 20,000 cursors a second through its node; what a node passes on to others is as much, and what
+// comes in from each is no more. Ids of so many fit into maxIDs.
+var usualLimits = Limits{
+	Sessions: 20000, UserSessions: 64, Watchers: 4096, Listeners: 4096,
+	LiveRate: 25000, LiveBurst: 25000, LiveBytes: 16 << 20, LiveBytesBurst: 16 << 20,
+}
+
+func (l Limits) orUsual() Limits {
+	u := usualLimits
+	for _, x := range []struct{ of, usual *int }{{&l.Sessions, &u.Sessions}, {&l.UserSessions, &u.UserSessions}, {&l.Watchers, &u.Watchers}, {&l.Listeners, &u.Listeners}} {
+		if *x.of == 0 {
+			*x.of = *x.usual
+		}
+	}
+	for _, x := range []struct{ of, usual *float64 }{{&l.LiveRate, &u.LiveRate}, {&l.LiveBurst, &u.LiveBurst}, {&l.LiveBytes, &u.LiveBytes}, {&l.LiveBytesBurst, &u.LiveBytesBurst}} {
+		if *x.of == 0 {
+			*x.of = *x.usual
+		}
+	}
+	return l
 }
 
 // Wire carries things to other nodes. Its methods never wait and never call the hub.
