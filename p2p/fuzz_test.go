@@ -14,8 +14,8 @@ import (
 )
 
 // heardBy is a node in a team with another member, who is gone, and the team's topic at the node.
-func heardBy(f *testing.F) (n *testNode, member board.NodeID, t *topic) {
-	n, other := newNode(f, "ada"), newNode(f, "bob")
+func heardBy(f *testing.F, change ...func(*testNode)) (n *testNode, member board.NodeID, t *topic) {
+	n, other := newNode(f, "ada", change...), newNode(f, "bob")
 	id := n.found("crew")
 	n.letIn(id, other)
 	other.post(id, board.GeneralID(id), 2)
@@ -149,6 +149,56 @@ func FuzzFarewell(f *testing.F) {
 		n.mesh.takeProof(t.Context(), id, x.Objects)
 		if got := in(); got != members {
 			t.Fatalf("%d members are left of %d", got, members)
+		}
+	})
+}
+
+// Whatever a teammate says on its presence stream: it is taken, or refused for a reason, and nobody is heard who didn't sign.
+func FuzzPresenceFrame(f *testing.F) {
+	n, member, top := heardBy(f, withPeople)
+	id := top.team
+	add := func(m *weftv1.PresenceFrame) {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	unsigned := func(m proto.Message) *weftv1.Signed {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return &weftv1.Signed{Object: b, Key: member[:], Signature: make([]byte, 64)}
+	}
+	boot := make([]byte, 16)
+	word := unsigned(&weftv1.NodeAlive{Node: member[:], Boot: boot, BootMs: 1, Incarnation: 1})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Pulse{Pulse: &weftv1.Pulse{Alive: word, LeaseMs: 1, Presence: boot, Vectors: boot}}})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Pulse{Pulse: &weftv1.Pulse{LeaseMs: 1, Presence: boot, Vectors: boot}}})
+	add(beatFrame(unsigned(&weftv1.PresenceBeat{Team: id[:], Node: member[:], Boot: boot, Number: 1, Digest: boot, People: []*weftv1.PersonReport{{User: member[:]}}})))
+	add(askFrame(&weftv1.PresenceAsk{Teams: [][]byte{id[:]}, Node: member[:], Vectors: true}))
+	add(askFrame(&weftv1.PresenceAsk{Vectors: true}))
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Digests{Digests: &weftv1.TeamDigests{Teams: []*weftv1.TeamDigest{{Team: id[:], Number: 1, Presence: boot, Vectors: member[:]}}}}})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Probe{Probe: &weftv1.Probe{Id: 1, Target: member[:]}}})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Answer{Answer: &weftv1.ProbeAnswer{Id: 1, Alive: word}}})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Suspicions{Suspicions: &weftv1.Suspicions{Nodes: []*weftv1.Suspicion{{Node: member[:], Boot: boot}}, Alive: []*weftv1.Signed{word}}}})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: unsigned(&weftv1.LiveBatch{Team: id[:], User: member[:], Node: member[:], Messages: []*weftv1.LiveMessage{{Id: boot, TtlMs: 1}}})}})
+	add(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Setting{Setting: &weftv1.OwnSetting{User: member[:], Team: id[:]}}})
+	add(&weftv1.PresenceFrame{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := new(weftv1.PresenceFrame)
+		if decode(b, m) != nil {
+			return
+		}
+		e := newEar(n.mesh.voices, nil, member)
+		if err := e.take(m, len(b)); err != nil && !badFrame(err) {
+			t.Fatalf("refused without a reason: %v", err)
+		}
+		if n.heard().count(member, id) > 0 {
+			t.Fatal("a beat that nobody signed was taken")
+		}
+		if _, got := n.heard().live(); got > 0 {
+			t.Fatal("a live message that nobody signed was taken")
 		}
 	})
 }

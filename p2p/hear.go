@@ -13,6 +13,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/hub"
 	"weft/team"
 )
 
@@ -111,11 +112,24 @@ func (t *topic) judge(from board.NodeID, data []byte) error {
 	case *weftv1.TopicMessage_Beat:
 		return t.judgeBeat(from, m.Beat)
 	case *weftv1.TopicMessage_Presence:
-		return t.m.voices.takeBeat(from, t.team, m.Presence)
+		return t.untaken(t.m.voices.takeBeat(from, t.team, m.Presence))
 	case *weftv1.TopicMessage_Live:
-		return t.m.lives.take(from, t.team, m.Live)
+		return t.untaken(t.m.lives.take(from, t.team, m.Live))
 	}
 	return rejected{"unknown_kind", false} // of a later version
+}
+
+// untaken is what Presence had against a message as a reason to drop it. A message that is in order is passed on though it
+// wasn't taken: others may not have it.
+func (t *topic) untaken(err error) error {
+	switch {
+	case err == nil, errors.As(err, new(rejected)), errors.Is(err, board.ErrMalformed):
+		return err
+	case errors.Is(err, hub.ErrExpired):
+		return rejected{"expired", false}
+	}
+	t.m.stats.refused.WithLabelValues("topic_message_not_taken").Inc()
+	return nil
 }
 
 // judgePush checks all of a push before it hands on any of it.

@@ -224,12 +224,14 @@ func (m *Mesh) sayInLobby(ctx context.Context, id peer.ID, q *weftv1.LobbyReques
 	if err := writeAll(s, b); err != nil {
 		return nil, err
 	}
+	m.traffic.sent(trafficLobby, len(b))
 	s.CloseWrite()
 	// The reply carries the team's peer records, so it may be larger than a request.
 	got, err := newFrameReader(s, m.o.Limits.SyncFrame, m.o.Limits.Idle, m.o.Limits.MinRate).next()
 	if err != nil {
 		return nil, fmt.Errorf("no reply: %w", err)
 	}
+	m.traffic.received(trafficLobby, len(got))
 	reply := new(weftv1.LobbyReply)
 	if err := decode(got, reply); err != nil {
 		return nil, err

@@ -100,6 +100,7 @@ func (l *lobby) handle(s network.Stream) {
 	req := new(weftv1.LobbyRequest)
 	r := newFrameReader(s, l.m.o.Limits.LobbyBytes, l.m.o.Limits.Idle, l.m.o.Limits.MinRate)
 	b, err := r.next()
+	l.m.traffic.received(trafficLobby, len(b))
 	if err == nil {
 		err = decode(b, req)
 	}
@@ -186,6 +187,7 @@ func (l *lobby) veiled(req *weftv1.LobbyRequest, err error) error {
 func (l *lobby) reply(s network.Stream, r *weftv1.LobbyReply) {
 	b, err := encodeFrame(r)
 	if err == nil {
+		l.m.traffic.sent(trafficLobby, len(b))
 		err = writeAll(s, b)
 	}
 	if err != nil {

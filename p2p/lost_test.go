@@ -216,3 +216,21 @@ func TestWhoIsNoTeammateAnyMoreWhenReachedIsLeftAlone(t *testing.T) {
 	a.mesh.gate.connected(conns[0]) // as libp2p would call it now
 	eventually(t, "ada lets go", func() bool { return conns[0].IsClosed() }, a, b)
 }
+
+// Somebody is removed while their node is off, and it shares another team with the same nodes: their streams are open for
+// that one, and it hears why it is out of the first all the same.
+func TestWhoIsRemovedWhileOffHearsDespiteAnotherTeam(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	gone, kept := a.found("gone"), a.found("kept")
+	a.letIn(gone, b)
+	a.letIn(kept, b)
+	b.stop()
+	a.sets(gone, b, team.Removed, "too loud")
+	b.start()
+	eventually(t, "bob's node knows", func() bool {
+		r, ok := b.team(gone).Removal(b.id.User)
+		return ok && r.By == a.id.User
+	}, a, b)
+	a.post(kept, board.GeneralID(kept), 1)
+	eventually(t, "the other team goes on", func() bool { return b.entries(board.GeneralID(kept)) == 1 }, a, b)
+}

@@ -28,6 +28,8 @@ const (
 	askAgain = 5 * time.Second
 	// goodbyeTime bounds how long a stop waits until teammates have read the goodbye.
 	goodbyeTime = 300 * time.Millisecond
+	// knownAfter is how long one of two nodes may not have heard yet that both are in a team.
+	knownAfter = 30 * time.Second
 	// unsureFor is how long a node that can't be reached directly and of which nothing is known is spoken to through others.
 	unsureFor = 3 * time.Minute
 )
@@ -70,7 +72,7 @@ const (
 	healthLeft // it said goodbye
 )
 
-// prober is the failure detector's part of the mesh. Its methods must not wait.
+// prober is the failure detector's part of the mesh. Its methods must not wait; health is called with presence.mu held.
 type prober interface {
 	up(n board.NodeID)                                                  // a stream to n can be used
 	down(n board.NodeID)                                                // no more
@@ -109,9 +111,11 @@ type presence struct {
 		word   *weftv1.Signed              // this node's own, of its incarnation
 		bootMs uint64                      // that it names
 		words  map[board.NodeID]*heardWord // the last verified one of each mate
-		seen   map[wholeKey]seenBeat       // the last beat of a node in a team
+		seen   map[seenKey]seenBeat        // the last beat of a node in a team
 		asked  map[wholeKey]time.Time      // when a node's state in a team was asked for last
 		wanted map[wholeKey]bool           // what is to be asked for as soon as it may be
+		since  map[wholeKey]time.Time      // when a team came to be shared, if that was after the first look
+		looked bool
 	}
 }
 
@@ -141,9 +145,10 @@ func newPresence(m *Mesh) *presence {
 	p := &presence{m: m, people: m.o.Presence, prober: noProber{}, wake: make(chan struct{}, 1)}
 	p.mu.mates = map[board.NodeID]*mate{}
 	p.mu.words = map[board.NodeID]*heardWord{}
-	p.mu.seen = map[wholeKey]seenBeat{}
+	p.mu.seen = map[seenKey]seenBeat{}
 	p.mu.asked = map[wholeKey]time.Time{}
 	p.mu.wanted = map[wholeKey]bool{}
+	p.mu.since = map[wholeKey]time.Time{}
 	p.mu.bootMs = m.bootTime()
 	p.mu.word = p.sign(1, false)
 	return p
@@ -224,8 +229,14 @@ func (p *presence) follow(v *view) {
 				x.pulseAt = earliest(x.pulseAt, time.Now().Add(time.Second))
 			}
 		}
+		for _, t := range teams {
+			if p.mu.looked && !slices.Contains(x.teams, t) {
+				p.mu.since[wholeKey{n, t}] = time.Now()
+			}
+		}
 		x.teams = teams
 	}
+	p.mu.looked = true
 	for n, x := range p.mu.mates {
 		teams := v.shared[n]
 		x.teams = slices.DeleteFunc(x.teams, func(t board.TeamID) bool { return !slices.Contains(teams, t) || !v.teams[t].IsNode(p.m.self) })
@@ -244,9 +255,10 @@ func (p *presence) follow(v *view) {
 	lost := func(k wholeKey) bool {
 		return p.mu.mates[k.node] == nil || !slices.Contains(p.mu.mates[k.node].teams, k.team)
 	}
-	maps.DeleteFunc(p.mu.seen, func(k wholeKey, _ seenBeat) bool { return lost(k) })
+	maps.DeleteFunc(p.mu.seen, func(k seenKey, _ seenBeat) bool { return lost(k.wholeKey) })
 	maps.DeleteFunc(p.mu.asked, func(k wholeKey, _ time.Time) bool { return lost(k) })
 	maps.DeleteFunc(p.mu.wanted, func(k wholeKey, _ bool) bool { return lost(k) })
+	maps.DeleteFunc(p.mu.since, func(k wholeKey, _ time.Time) bool { return lost(k) })
 	p.mu.Unlock()
 	for _, v := range silent {
 		v.reset()
@@ -345,80 +357,4 @@ func (p *presence) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 		p.sendAsk(a)
 	}
 	return wait
-}
-
-// renewLeases tells Presence who was heard.
-func (p *presence) renewLeases() {
-	if p.people == nil {
-		return
-	}
-	type heard struct {
-		n   board.NodeID
-		ago time.Duration
-	}
-	var all []heard
-	p.mu.Lock()
-	for n, x := range p.mu.mates {
-		if s, ok := p.m.peers.signs.Load(x.id); ok {
-			if ago, ever := s.(*signs).last(); ever && ago < leaseTime {
-				all = append(all, heard{n, ago})
-			}
-		}
-	}
-	p.mu.Unlock()
-	now := p.m.o.Now()
-	for _, h := range all {
-		p.people.Lease(h.n, now.Add(leaseTime-h.ago))
-	}
-}
-
-// far are the nodes of a team that run, as far as can be known, and that there is no stream to. Called with mu held.
-func (p *presence) far(t board.TeamID) (out []*mate) {
-	st := p.m.who.view.Load().teams[t]
-	if st == nil {
-		return nil
-	}
-	for _, n := range st.Nodes() {
-		x := p.mu.mates[n]
-		if x == nil || x.out != nil {
-			continue
-		}
-		switch p.prober.health(n) {
-		case healthAlive, healthSuspected:
-		case healthUnknown:
-			if time.Since(x.cut) > unsureFor && time.Since(x.relayed) > leaseTime {
-				continue
-			}
-		default:
-			if time.Since(x.relayed) > leaseTime || x.relayed.Before(x.cut) {
-				continue
-			}
-		}
-		out = append(out, x)
-	}
-	return out
-}
-
-// hasFar says whether some node of a team can be told things through others only.
-func (p *presence) hasFar(t board.TeamID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.far(t)) > 0
-}
-
-// heardThrough notes that something signed by n came through others.
-func (p *presence) heardThrough(n board.NodeID) {
-	p.mu.Lock()
-	x := p.mu.mates[n]
-	if x != nil {
-		x.relayed = time.Now()
-	}
-	p.mu.Unlock()
-	if x == nil {
-		return
-	}
-	p.prober.relayed(n)
-	if p.people != nil {
-		p.people.Lease(n, p.m.o.Now().Add(leaseTime))
-	}
 }

@@ -25,11 +25,18 @@ const (
 	maxStatus = 256
 )
 
-// seenBeat is the last beat of a node in a team.
+// seenKey: what came on the topic is counted apart, too.
+type seenKey struct {
+	wholeKey
+	topic bool
+}
+
+// seenBeat is the newest beat of a node in a team.
 type seenBeat struct {
 	boot   [16]byte
 	number uint64
 	sent   board.HLC
+	window uint64 // bit i: the beat number - i was seen; what comes through others may come in another order
 }
 
 // signBeat is a beat under this node's signature.
@@ -173,7 +180,7 @@ func (p *presence) takeBeat(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 	if board.Ahead(board.HLC(b.SentHlc), now.Add(time.Hour)) {
 		return rejected{"from_the_future", false}
 	}
-	key, beat := wholeKey{n, t}, seenBeat{[16]byte(b.Boot), b.Number, board.HLC(b.SentHlc)}
+	key, beat := seenKey{wholeKey{n, t}, topic == t}, seenBeat{boot: [16]byte(b.Boot), number: b.Number, sent: board.HLC(b.SentHlc)}
 	p.mu.Lock()
 	last, known := p.mu.seen[key]
 	p.mu.Unlock()
@@ -184,27 +191,57 @@ func (p *presence) takeBeat(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 		return rejected{"bad_signature", true}
 	}
 	p.mu.Lock()
-	if p.mu.mates[n] != nil {
-		p.mu.seen[key] = beat
+	note := func(key seenKey) (fresh bool) {
+		last, known := p.mu.seen[key]
+		if known && last.before(beat, b.Whole) {
+			return false
+		}
+		if p.mu.mates[n] != nil {
+			p.mu.seen[key] = last.with(beat, b.Whole)
+		}
+		return true
+	}
+	fresh := note(key)
+	if key.topic { // it is passed on though it has come by a stream
+		key.topic = false
+		fresh = note(key)
 	}
 	p.mu.Unlock()
 	if from != n {
 		p.heardThrough(n)
 	}
-	if p.people == nil {
+	if p.people == nil || !fresh {
 		return nil
 	}
 	return p.people.ReceiveBeat(from, s, b)
 }
 
-// before says whether b is no newer than what was seen. Of another boot the later sent counts: a boot's beats can be kept by
+// before says whether b was seen, or is too old to tell. Of another boot the later sent counts: a boot's beats can be kept by
 // anybody and said again.
 func (s seenBeat) before(b seenBeat, whole bool) bool {
 	switch {
 	case s.boot != b.boot:
 		return b.sent <= s.sent
-	case whole:
+	case b.number > s.number:
+		return false
+	case whole: // all that is newer was seen, or it is a page of what was asked for
 		return b.number < s.number
 	}
-	return b.number <= s.number
+	return s.number-b.number >= 64 || s.window&(1<<(s.number-b.number)) != 0
+}
+
+// with is s after b.
+func (s seenBeat) with(b seenBeat, whole bool) seenBeat {
+	if s.boot != b.boot {
+		s = seenBeat{boot: b.boot, number: b.number, sent: b.sent}
+	}
+	if b.number > s.number {
+		s.window <<= min(b.number-s.number, 64) // a shift by 64 leaves nothing
+		s.number = b.number
+	}
+	if back := s.number - b.number; !whole && back < 64 {
+		s.window |= 1 << back
+	}
+	s.sent = max(s.sent, b.sent)
+	return s
 }

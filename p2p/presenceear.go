@@ -48,6 +48,20 @@ type ear struct {
 	beats, bytes, probes, doubts, asks, pulses, sets *rate.Limiter
 
 	asked map[wholeKey]time.Time // when it asked for what; bounded by the teams that it may ask for
+	told  []board.TeamID         // teams that an answer has named so far, which comes in several frames
+}
+
+func newEar(p *presence, s network.Stream, n board.NodeID) *ear {
+	limit := func(each float64, most int) *rate.Limiter { return rate.NewLimiter(rate.Limit(each), most) }
+	e := &ear{
+		p: p, node: n, s: s, beats: limit(heardBeats, heardBeatsBurst), bytes: limit(heardBytes, heardBytesBurst),
+		probes: limit(heardProbes, heardProbesMost), doubts: limit(heardDoubts, heardDoubtsMost), asks: limit(heardAsks, heardAsksMost),
+		pulses: limit(heardPulses, heardPulsesMost), sets: limit(heardSets, heardSetsMost), asked: map[wholeKey]time.Time{},
+	}
+	if s != nil {
+		e.signs = p.m.peers.signsOf(s.Conn().RemotePeer())
+	}
+	return e
 }
 
 // accept takes a stream that a teammate opened. Who shares no team gets a reset and no byte.
@@ -60,13 +74,7 @@ func (p *presence) accept(s network.Stream) {
 		s.Reset()
 		return
 	}
-	limit := func(each float64, most int) *rate.Limiter { return rate.NewLimiter(rate.Limit(each), most) }
-	e := &ear{
-		p: p, node: n, s: s, signs: p.m.peers.signsOf(id),
-		beats: limit(heardBeats, heardBeatsBurst), bytes: limit(heardBytes, heardBytesBurst), probes: limit(heardProbes, heardProbesMost),
-		doubts: limit(heardDoubts, heardDoubtsMost), asks: limit(heardAsks, heardAsksMost), pulses: limit(heardPulses, heardPulsesMost),
-		sets: limit(heardSets, heardSetsMost), asked: map[wholeKey]time.Time{},
-	}
+	e := newEar(p, s, n)
 	p.mu.Lock()
 	x := p.mu.mates[n]
 	if x == nil || p.mu.ended {

@@ -31,7 +31,10 @@ func (p *presence) pulse(n board.NodeID) {
 	}
 	out := &weftv1.Pulse{
 		LeaseMs: uint32(leaseTime / time.Millisecond), SentHlc: uint64(board.HLCAt(p.m.o.Now())),
-		Presence: hub.PulseDigest(p.m.boot, p.own(n, teams)), Vectors: vectorsDigest(teams, digests),
+		Vectors: vectorsDigest(teams, digests),
+	}
+	if p.people != nil {
+		out.Presence = hub.PulseDigest(p.m.boot, p.people.Digests(n, teams))
 	}
 	v.mu.Lock()
 	if v.mu.told != word {
@@ -49,13 +52,6 @@ func (p *presence) pulse(n board.NodeID) {
 // bareMu is a pulse of the word alone. Called with mu held.
 func (p *presence) bareMu() *weftv1.Pulse {
 	return &weftv1.Pulse{Alive: p.mu.word, SentHlc: uint64(board.HLCAt(p.m.o.Now()))}
-}
-
-func (p *presence) own(n board.NodeID, teams []board.TeamID) []*weftv1.TeamDigest {
-	if p.people == nil {
-		return nil
-	}
-	return p.people.Digests(n, teams)
 }
 
 // vectors are the digests of this node's vectors of each team. False: the mesh is stopping.
@@ -91,7 +87,7 @@ func (p *presence) takePulse(e *ear, f *weftv1.Pulse) error {
 	if f.LeaseMs == 0 { // a word alone
 		return nil
 	}
-	if len(f.Presence) != 16 || len(f.Vectors) != 16 {
+	if len(f.Presence) != 0 && len(f.Presence) != 16 || len(f.Vectors) != 16 {
 		return fmt.Errorf("%w: a pulse without digests", errFrameBad)
 	}
 	now := p.m.o.Now()
@@ -100,7 +96,7 @@ func (p *presence) takePulse(e *ear, f *weftv1.Pulse) error {
 	people := true
 	if p.people != nil {
 		p.people.Lease(e.node, now.Add(min(time.Duration(f.LeaseMs)*time.Millisecond, leaseTime)))
-		people = p.people.Agree(e.node, e.boot, teams, f.Presence)
+		people = len(f.Presence) == 0 || p.people.Agree(e.node, e.boot, teams, f.Presence)
 	}
 	if boards := p.m.loop.agrees(e.node, teams, f.Vectors); !boards || !people {
 		p.askDigests(e.node, !boards)
@@ -214,8 +210,10 @@ func (p *presence) answerDigests(e *ear, vectors bool) error {
 	}
 	teams := p.teamsWith(e.node)
 	said := map[board.TeamID]*weftv1.TeamDigest{}
-	for _, d := range p.own(e.node, teams) {
-		said[board.TeamID(d.Team)] = d
+	if p.people != nil {
+		for _, d := range p.people.Digests(e.node, teams) {
+			said[board.TeamID(d.Team)] = d
+		}
 	}
 	var held []board.Hash
 	if vectors {
@@ -281,7 +279,24 @@ func (p *presence) takeDigests(e *ear, f *weftv1.TeamDigests) error {
 	if p.people != nil {
 		p.want(e.node, p.people.Differ(e.node, e.boot, shared, said))
 	}
+	if e.told = append(e.told, teams...); len(e.told) > 2*maxDigests {
+		return errFrameTooLarge
+	}
+	if !f.More {
+		p.m.peers.silentAbout(e.node, p.unsaid(e.node, e.told))
+		e.told = nil
+	}
 	return nil
+}
+
+// unsaid are the teams that n should have spoken of besides those that it told.
+func (p *presence) unsaid(n board.NodeID, told []board.TeamID) []board.TeamID {
+	teams := p.teamsWith(n)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(teams, func(t board.TeamID) bool {
+		return slices.Contains(told, t) || time.Since(p.mu.since[wholeKey{n, t}]) < knownAfter
+	})
 }
 
 // wholeAsk is a question for a node's people in some teams.

@@ -34,24 +34,34 @@ func (k trafficKind) String() string { return trafficNames[k] }
 type Traffic struct {
 	Kind           string // sync, push, beat, presence, probe, live, control, lobby
 	Sent, Received uint64
+
+	SentMessages, ReceivedMessages uint64 // frames, messages of topics; of control: RPCs
 }
 
 // Traffic tells for each kind how much was sent and received.
 func (m *Mesh) Traffic() []Traffic {
 	out := make([]Traffic, trafficKinds)
 	for k := range out {
-		out[k] = Traffic{trafficNames[k], m.traffic.out[k].Load(), m.traffic.in[k].Load()}
+		t := m.traffic
+		out[k] = Traffic{trafficNames[k], t.out[k].Load(), t.in[k].Load(), t.outMessages[k].Load(), t.inMessages[k].Load()}
 	}
 	return out
 }
 
 // traffic counts bytes by kind. It is a Prometheus collector; safe for concurrent use.
 type traffic struct {
-	out, in [trafficKinds]atomic.Uint64
+	out, in, outMessages, inMessages [trafficKinds]atomic.Uint64
 }
 
-func (t *traffic) sent(k trafficKind, n int)     { t.out[k].Add(uint64(n)) }
-func (t *traffic) received(k trafficKind, n int) { t.in[k].Add(uint64(n)) }
+func (t *traffic) sent(k trafficKind, n int) {
+	t.out[k].Add(uint64(n))
+	t.outMessages[k].Add(1)
+}
+
+func (t *traffic) received(k trafficKind, n int) {
+	t.in[k].Add(uint64(n))
+	t.inMessages[k].Add(1)
+}
 
 var (
 	sentBytes     = prometheus.NewDesc("weft_p2p_sent_bytes_total", "Bytes sent to other nodes, by kind.", []string{"kind"}, nil)

@@ -41,8 +41,28 @@ func (p *peering) askWhy(ctx context.Context, t *target) (next time.Time) {
 	if t.asking || len(teams) == 0 {
 		return time.Time{}
 	}
+	p.askAbout(ctx, t, teams)
+	return t.nextWhy
+}
+
+// silentAbout asks a node why it doesn't speak of teams that this node takes it to share, though it speaks of others: it
+// keeps its streams open for those.
+func (p *peering) silentAbout(n board.NodeID, teams []board.TeamID) {
+	id, err := PeerIDOf(n)
+	if err != nil || len(teams) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.mu.targets[id]; t != nil && !t.asking && !time.Now().Before(t.nextWhy) {
+		p.askAbout(p.m.ctx, t, teams)
+	}
+}
+
+// askAbout asks about some teams in a goroutine, and says when it may be done again. Called with mu held.
+func (p *peering) askAbout(ctx context.Context, t *target, teams []board.TeamID) {
 	teams = teams[:min(len(teams), whyTeams)]
-	t.nextWhy = now.Add(min(firstWhy<<min(t.whys, 10), maxWhy))
+	t.nextWhy = time.Now().Add(min(firstWhy<<min(t.whys, 10), maxWhy))
 	t.whys++
 	t.asking = true
 	p.wg.Go(func() {
@@ -57,7 +77,6 @@ func (p *peering) askWhy(ctx context.Context, t *target) (next time.Time) {
 		t.asking = false
 		p.mu.Unlock()
 	})
-	return t.nextWhy
 }
 
 // hearWhy asks a node why it has turned this one away from a team. False: there is no use in asking it more.

@@ -22,21 +22,23 @@ import (
 
 // testNode is a whole node without its API: a store on disk and a mesh on loopback.
 type testNode struct {
-	t      testing.TB
-	name   string
-	dir    string
-	key    board.Key
-	id     team.Identity
-	store  *store.Store
-	mesh   *Mesh
-	reg    *prometheus.Registry
-	limits Limits
-	static []string
-	newest uint64       // Options.newestFirst
-	quotas store.Quotas // authors have none
-	listen []string
-	book   string
-	ended  chan error
+	t        testing.TB
+	name     string
+	dir      string
+	key      board.Key
+	id       team.Identity
+	store    *store.Store
+	mesh     *Mesh
+	reg      *prometheus.Registry // the mesh's
+	storeReg *prometheus.Registry
+	limits   Limits
+	static   []string
+	newest   uint64       // Options.newestFirst
+	quotas   store.Quotas // authors have none
+	listen   []string
+	book     string
+	people   Presence
+	ended    chan error
 }
 
 func randomKey() board.Key {
@@ -71,16 +73,16 @@ func (n *testNode) start() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("on", n.name)
 	}
 	var err error
-	n.reg = prometheus.NewRegistry()
+	n.reg, n.storeReg = prometheus.NewRegistry(), prometheus.NewRegistry()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	n.quotas.AuthorPerSecond, n.quotas.AuthorBurst = -1, -1
 	n.store, err = store.Open(ctx, store.Options{Dir: n.dir, Node: n.key, Users: []board.UserID{n.id.User}, Log: log,
-		Quotas: n.quotas, MinFree: 1})
+		Quotas: n.quotas, MinFree: 1, Registerer: n.storeReg})
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Book: n.book, Log: log, Registerer: n.reg, Limits: n.limits, newestFirst: n.newest})
+	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Book: n.book, Log: log, Registerer: n.reg, Limits: n.limits, Presence: n.people, newestFirst: n.newest})
 	if err != nil {
 		n.store.Close()
 		n.t.Fatal(err)

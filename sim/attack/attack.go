@@ -62,7 +62,7 @@ func broken(format string, args ...any) error { return brokenError{fmt.Sprintf(f
 
 // Attacks are all of them, in the order in which they run: what spoils the target's patience with an address comes last.
 func Attacks() []Attack {
-	return slices.Concat(frameAttacks, wantAttacks, gossipAttacks, logAttacks, rightAttacks, tellingAttacks, powerAttacks, removedAttacks, strangerAttacks)
+	return slices.Concat(frameAttacks, wantAttacks, gossipAttacks, logAttacks, rightAttacks, tellingAttacks, presenceAttacks, powerAttacks, removedAttacks, strangerAttacks)
 }
 
 // Select gives the attacks with these names; none: all.

@@ -107,6 +107,7 @@ var removedAttacks = []Attack{
 		run: goOn},
 	{Name: "removed-comes-back", What: "comes back after its removal: streams, topic, link, and as somebody's new home", As: Removed, Row: "eavesdropping", changes: true,
 		Expect: []string{refusal("stranger"), refusal("gossip_of_stranger"), refusal("lobby_full")}, run: comeBack},
+	presenceOfRemoved,
 }
 
 // goOn is removed while it listens and asks.

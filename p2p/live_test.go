@@ -1,0 +1,191 @@
+package p2p
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	weftv1 "weft/api/weft/v1"
+	"weft/board"
+	"weft/team"
+)
+
+// commits is how often a node's store has written.
+func (n *testNode) commits() float64 {
+	families, err := n.storeReg.Gather()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "weft_store_commit_groups_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	n.t.Fatal("the store doesn't count its commits")
+	return 0
+}
+
+// Ten thousand live messages reach every teammate, each once, and no store writes anything.
+func TestLiveMessagesAreHeardOnceAndNotStored(t *testing.T) {
+	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople), newNode(t, "cyd", withPeople)
+	crew := a.found("crew")
+	a.letIn(crew, b, c)
+	linkUpAll(t, a, b, c)
+	eventually(t, "all are in step", func() bool { return same(crew, a, b, c) }, a, b, c)
+	nodes := []*testNode{a, b, c}
+	var before [3]float64
+	var since time.Time
+	eventually(t, "the stores rest", func() bool { // addresses are kept soon after a connection
+		for i, n := range nodes {
+			if got := n.commits(); got != before[i] {
+				before[i], since = got, time.Now()
+			}
+		}
+		return time.Since(since) > 2*time.Second
+	}, a, b, c)
+	const batches, each = 1000, 10
+	for i := range batches {
+		if i%100 == 99 { // what is under way is bounded; a sender that outruns its readers loses
+			eventually(t, "they keep up", func() bool {
+				got, _ := b.heard().live()
+				also, _ := c.heard().live()
+				return min(got, also) == i*each
+			}, a, b, c)
+		}
+		if sent, err := a.mesh.SendLive(crew, nil, a.lives(crew, each, nil)); err != nil || sent != 2 {
+			t.Fatalf("sent to %d: %v", sent, err)
+		}
+	}
+	for _, n := range nodes[1:] {
+		eventually(t, n.name+" hears all", func() bool { got, _ := n.heard().live(); return got == batches*each }, n)
+		if different, all := n.heard().live(); different != all {
+			t.Errorf("%s heard %d messages %d times", n.name, different, all)
+		}
+	}
+	for i, n := range nodes {
+		if got := n.commits() - before[i]; got != 0 {
+			t.Errorf("%s's store wrote %v times", n.name, got)
+		}
+	}
+}
+
+// A message for one person goes to their nodes only.
+func TestALiveMessageForOneNode(t *testing.T) {
+	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople), newNode(t, "cyd", withPeople)
+	crew := a.found("crew")
+	a.letIn(crew, b, c)
+	linkUpAll(t, a, b, c)
+	to := func(u board.UserID) func(*weftv1.LiveBatch) {
+		return func(l *weftv1.LiveBatch) { l.Messages[0].Target = u[:] }
+	}
+	if sent, err := a.mesh.SendLive(crew, []board.NodeID{b.mesh.self}, a.lives(crew, 1, to(b.id.User))); sent != 1 || err != nil {
+		t.Fatal(sent, err)
+	}
+	a.mesh.SendLive(crew, nil, a.lives(crew, 1, nil))
+	eventually(t, "bob hears both and cyd one", func() bool {
+		_, bob := b.heard().live()
+		_, cyd := c.heard().live()
+		return bob == 2 && cyd == 1
+	}, a, b, c)
+}
+
+// Through a third node live messages come too, where two can't reach each other.
+func TestLiveMessagesReachWhoIsntLinked(t *testing.T) {
+	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople), newNode(t, "cyd", withPeople)
+	crew := b.found("crew")
+	b.letIn(crew, a, c)
+	linkUpAll(t, a, b, c)
+	a.apart(c)
+	eventually(t, "ada and cyd have lost each other", func() bool { return !a.mesh.voices.linked(c.mesh.self) }, a, c)
+	again := time.Now()
+	eventually(t, "cyd hears ada through bob", func() bool {
+		if time.Now().After(again) {
+			a.mesh.SendLive(crew, nil, a.lives(crew, 1, nil))
+			again = time.Now().Add(500 * time.Millisecond)
+		}
+		_, got := c.heard().live()
+		return got > 0
+	}, a, b, c)
+}
+
+// Whoever may not post may not be heard on the live lane either.
+func TestLiveMessagesOfWhoMayNotWrite(t *testing.T) {
+	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople), newNode(t, "cyd", withPeople)
+	crew := a.found("crew")
+	a.letIn(crew, b, c)
+	linkUpAll(t, a, b, c)
+	a.sets(crew, b, team.Muted, "too loud")
+	eventually(t, "cyd knows", func() bool { return c.team(crew).Role(b.id.User) == team.Muted }, a, c)
+	b.mesh.SendLive(crew, nil, b.lives(crew, 1, nil))
+	for _, n := range []*testNode{a, c} {
+		eventually(t, n.name+" counts it", func() bool { return n.counters()["refused_total/live_may_not_write"] == 1 }, n)
+		if _, got := n.heard().live(); got != 0 {
+			t.Errorf("%s heard it", n.name)
+		}
+	}
+}
+
+func TestLiveTopicMessages(t *testing.T) {
+	a, b := newNode(t, "ada", withPeople), newNode(t, "bob")
+	crew := a.found("crew")
+	a.letIn(crew, b)
+	bob := b.mesh.self
+	public := func(change func(*weftv1.LiveBatch), device board.Key) []byte {
+		id := nonce()
+		l := &weftv1.LiveBatch{Team: crew[:], User: b.id.User[:], Node: bob[:], Messages: []*weftv1.LiveMessage{{Id: id[:], SentMs: uint64(time.Now().UnixMilli()), TtlMs: 1000}}}
+		change(l)
+		s := signedLive(device, l)
+		key := b.id.Device.Public()
+		s.Key = key[:]
+		m, err := proto.Marshal(&weftv1.TopicMessage{Message: &weftv1.TopicMessage_Live{Live: s}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	r := insider(t, a, b)
+	topic, joined := r.onTopic(crew)
+	eventually(t, "the raw peer is in the topic", joined, a)
+	for name, x := range map[string]struct {
+		payload []byte
+		outcome string
+	}{
+		"forged":         {public(func(*weftv1.LiveBatch) {}, randomKey()), "bad_signature"},
+		"empty":          {public(func(l *weftv1.LiveBatch) { l.Messages = nil }, b.id.Device), "malformed"},
+		"for one person": {public(func(l *weftv1.LiveBatch) { l.Messages[0].Target = a.id.User[:] }, b.id.Device), "malformed"},
+		"another team's": {public(func(l *weftv1.LiveBatch) { l.Team = make([]byte, 32) }, b.id.Device), "wrong_team"},
+		"over":           {public(func(l *weftv1.LiveBatch) { l.Messages[0].SentMs = 1 }, b.id.Device), "expired"},
+	} {
+		before := a.counters()["topic_messages_total/"+x.outcome]
+		publish(t, topic, x.payload)
+		eventually(t, name+" is counted", func() bool { return a.counters()["topic_messages_total/"+x.outcome] > before }, a)
+	}
+	if _, got := a.heard().live(); got != 0 {
+		t.Fatalf("%d of these were taken", got)
+	}
+	publish(t, topic, public(func(*weftv1.LiveBatch) {}, b.id.Device))
+	eventually(t, "a good one is taken", func() bool { _, got := a.heard().live(); return got == 1 }, a)
+}
+
+func TestLiveRates(t *testing.T) {
+	l := newLives(nil)
+	taken := 0
+	for range 10 * liveBatchesMost {
+		if l.spends([32]byte{1}, 1) {
+			taken++
+		}
+	}
+	if taken < liveBatchesMost || taken > 2*liveBatchesMost {
+		t.Errorf("%d batches of a flood were taken", taken)
+	}
+	if !l.spends([32]byte{2}, maxLiveBatch) {
+		t.Error("another device has nothing left")
+	}
+	for i := range 3 * maxLiveDevices {
+		l.spends([32]byte{3, byte(i), byte(i >> 8), byte(i >> 16)}, 1)
+	}
+	if len(l.rates) > maxLiveDevices {
+		t.Errorf("%d rates are kept", len(l.rates))
+	}
+}
