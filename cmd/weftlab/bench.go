@@ -33,7 +33,7 @@ type bench struct {
 
 // benches in the order in which `bench all` runs them: what needs a quiet machine first.
 func benches() []bench {
-	a, so, ch, ca, id, ho, te := &appendBench{}, &socketBench{}, &chatBench{}, &catchupBench{}, &idleBench{}, &hostileBench{}, &teamBench{}
+	a, so, ch, ca, id, ho, te, pr, li := &appendBench{}, &socketBench{}, &chatBench{}, &catchupBench{}, &idleBench{}, &hostileBench{}, &teamBench{}, &presenceBench{}, &liveBench{}
 	return []bench{
 		{"append", "posts per second into one store, beside a raw log with the same work", a.run, a.flags, func() { a.minute = true }},
 		{"socket", "posts per second through the socket API with the real client", so.run, so.flags, nil},
@@ -46,6 +46,8 @@ func benches() []bench {
 		{"unread", "unread of a member who is 100,000 behind", (&unreadBench{}).run, nil, nil},
 		{"start", "start with 1,000,000 entries until the first answer", (&startBench{}).run, nil, nil},
 		{"disk", "bytes on disk per post of 200 bytes of English text", (&diskBench{}).run, nil, nil},
+		{"presence", "how soon presence is seen, what it costs in large meshes, how right it is under loss", pr.run, pr.flags, nil},
+		{"live", "the live lane between three daemons", li.run, li.flags, nil},
 		{"idle", "memory, CPU and traffic of an idle daemon with 3 peers and 10 teams", id.run, id.flags, nil},
 	}
 }
@@ -62,12 +64,7 @@ func benchCommand() *cobra.Command {
 			return usageError{fmt.Errorf("couldn't run a bench without its name: see %s -h", c.CommandPath())}
 		},
 	}
-	p := c.PersistentFlags()
-	p.BoolVar(&l.json, "json", false, "print one object with all figures as the last line")
-	p.StringVar(&l.data, "data", filepath.Join(os.TempDir(), "weftlab"), "folder in which large boards are kept for the next run; it should lie on the disk to be measured")
-	p.IntVar(&l.runs, "runs", 1, "measure so many times and take medians")
-	p.IntVar(&l.large, "large", bigBoard, "entries of the large board; the targets are for the default")
-	p.StringVar(&l.weft, "weft", "", "the weft program (default: beside weftlab, else built with go)")
+	l.flags(c)
 	all := benches()
 	for _, b := range all {
 		sub := &cobra.Command{Use: b.name, Short: b.short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
@@ -87,6 +84,16 @@ func benchCommand() *cobra.Command {
 		return l.measure(c.Context(), "all", all)
 	}})
 	return c
+}
+
+// flags that all measurements have.
+func (l *lab) flags(c *cobra.Command) {
+	p := c.PersistentFlags()
+	p.BoolVar(&l.json, "json", false, "print one object with all figures as the last line")
+	p.StringVar(&l.data, "data", filepath.Join(os.TempDir(), "weftlab"), "folder in which large boards are kept for the next run; it should lie on the disk to be measured")
+	p.IntVar(&l.runs, "runs", 1, "measure so many times and take medians")
+	p.IntVar(&l.large, "large", bigBoard, "entries of the large board; the targets are for the default")
+	p.StringVar(&l.weft, "weft", "", "the weft program (default: beside weftlab, else built with go)")
 }
 
 // measure runs benches and prints what came out, also of those before one that failed.

@@ -44,6 +44,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.AddCommand(benchCommand(), attackCommand())
+	c.AddCommand(benchCommand(), presenceCommand(), attackCommand(), virtualCommand())
 	return c
 }
