@@ -63,8 +63,8 @@ func (p packed) unpack(user board.UserID) Report {
 	return r
 }
 
-// setAt and present read two things out of a packed report without unpacking it.
-func (p packed) setAt() board.HLC { return board.HLC(binary.BigEndian.Uint64([]byte(p[1:9]))) }
+// set and present read two things out of a packed report without unpacking it: what was set and when, and whether a device is there.
+func (p packed) set() string { return string(p[:9]) }
 
 func (p packed) present() bool {
 	return len(p) > packedHead+int(binary.BigEndian.Uint16([]byte(p[33:35])))

@@ -107,7 +107,7 @@ func (t *Table) apply(rm *room, bk *book, b *Beat) {
 			says = ""
 		}
 		cause := CauseSession
-		if h != nil && says != "" && h.says.present() && says.present() && h.says.setAt() != says.setAt() {
+		if h != nil && says != "" && h.says.present() && says.present() && h.says.set() != says.set() {
 			cause = CauseSet
 		}
 		t.say(rm, bk, r, says, b.Number, cause)

@@ -116,7 +116,7 @@ func (t *Table) SetTeam(now time.Time, id board.TeamID, st Team) []Effect {
 		})
 	}
 	rm.recount()
-	for _, r := range rm.sorted(func(r *row) bool { return len(before) > 0 }) {
+	for _, r := range rm.sorted(func(*row) bool { return true }) {
 		t.show(rm, r, before[r], CauseTeam)
 		rm.prune(r)
 	}
@@ -142,13 +142,15 @@ func (rm *room) recount() {
 // compare tells of people who came to the team or left it, where nothing else was said of them.
 func (t *Table) compare(rm *room, was []board.UserID) {
 	told := map[board.UserID]bool{}
-	for _, c := range t.changed[CauseTeam] {
-		told[c.Person.User] = true
+	for _, c := range t.changes {
+		for i := range c.Changes {
+			told[c.Changes[i].Person.User] = true
+		}
 	}
 	tell := func(u board.UserID) {
 		if !told[u] {
 			p, _ := t.person(rm, u)
-			t.changed[CauseTeam] = append(t.changed[CauseTeam], Change{rm.id, p, Offline, CauseTeam})
+			t.tell(Change{rm.id, p, Offline, CauseTeam})
 		}
 	}
 	i := 0

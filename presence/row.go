@@ -101,47 +101,48 @@ func (r *row) shown() Person {
 	return p
 }
 
-// fold makes one person of what their homes say. since is of the report that decides, seen when somebody of those homes was heard of last
-// if the person was online there.
+// fold makes one person of what their homes say. since is from when on a home says what is shown; 0: none does.
 func (r *row) fold() (p Person, since, active int64) {
 	p.User = r.user
 	availability := Online
 	var set board.HLC
-	found := false
+	var said [4]Report // of the homes that count; of most people there are fewer
+	counting := said[:0]
 	r.each(func(h *held) {
 		x := h.says.unpack(r.user)
 		if h.home { // a dead node's last word about when somebody was active is still the best there is
 			active = max(active, x.LastActive)
 		}
-		if !r.counts(h) {
-			return
-		}
-		best := x.best()
-		switch {
-		case best.better(p.State) || !found:
-			p.State, since, found = best, x.Since, true
-		case best == p.State && x.Since < since && best != Offline:
-			since = x.Since
-		case best == p.State && best == Offline:
-			since = max(since, x.Since)
-		}
-		if len(x.Devices) > 0 && x.SetAt >= set {
-			set, availability, p.Status, p.Until = x.SetAt, x.Availability, x.Status, x.Until
-		}
-		for _, d := range x.Devices {
-			p.Devices = append(p.Devices, PersonDevice{d, h.book.node.id})
+		if r.counts(h) {
+			counting = append(counting, x)
+			p.State = max(p.State, x.best())
+			for _, d := range x.Devices {
+				p.Devices = append(p.Devices, PersonDevice{d, h.book.node.id})
+			}
 		}
 	})
+	for i := range counting {
+		if x := &counting[i]; len(x.Devices) > 0 && x.SetAt >= set {
+			set, availability, p.Status, p.Until = x.SetAt, x.Availability, x.Status, x.Until
+		}
+	}
 	p.State = available(p.State, availability)
+	for i := range counting {
+		switch x := &counting[i]; {
+		case x.state() != p.State:
+		case p.State == Offline: // since the last of them left
+			since = max(since, x.Since)
+		case since == 0 || x.Since < since:
+			since = x.Since
+		}
+	}
 	return p, since, active
 }
 
 // best of the devices of a report.
 func (r *Report) best() (s State) {
 	for _, d := range r.Devices {
-		if d.State.better(s) {
-			s = d.State
-		}
+		s = max(s, d.State)
 	}
 	return s
 }

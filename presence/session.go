@@ -59,12 +59,11 @@ func (t *Table) Report(now time.Time, id uint64, idle bool, idleFor time.Duratio
 	if s == nil || s.idle == idle && !idle {
 		return nil
 	}
-	t.edit(s.device.own, func() {
-		if !s.idle { // it was used until now, or until it says
-			s.since = t.wall - max(0, min(idleFor.Milliseconds(), t.wall))
-		}
-		s.idle = idle
-	})
+	if !s.idle { // it was used until it says, not until now
+		s.since = t.wall - max(0, min(idleFor.Milliseconds(), t.wall))
+	}
+	s.idle = idle
+	t.edit(s.device.own, func() {})
 	return t.end()
 }
 

@@ -5,7 +5,7 @@ import "weft/board"
 // State is how somebody, or one of their devices, is shown.
 type State uint8
 
-// The states. Of a device: Offline, Reconnecting, Away or Online.
+// The states, the best last. Of a device: Offline, Reconnecting, Away or Online.
 const (
 	Offline      State = iota
 	Reconnecting       // vanished without a goodbye, a moment ago
@@ -22,9 +22,6 @@ func (s State) String() string {
 	}
 	return "unknown"
 }
-
-// better orders states of devices: the best of them is the person's.
-func (s State) better(o State) bool { return s > o }
 
 // Cause says why somebody is shown otherwise than before.
 type Cause uint8

@@ -40,7 +40,7 @@ type Table struct {
 	now      int64 // of the call that runs, table time
 	wall     int64 // likewise, Unix milliseconds
 	out      []Effect
-	changed  [CauseTeam + 1][]Change
+	changes  []Changed
 }
 
 // Stats count what became of what nodes said. All only grow.
@@ -77,16 +77,13 @@ func (t *Table) begin(now time.Time) {
 
 // end is what the call wants done.
 func (t *Table) end() []Effect {
-	for cause, list := range t.changed {
-		if len(list) == 0 {
-			continue
-		}
-		slices.SortStableFunc(list, func(a, b Change) int {
+	for _, c := range t.changes {
+		slices.SortStableFunc(c.Changes, func(a, b Change) int {
 			return cmp.Or(bytes.Compare(a.Team[:], b.Team[:]), bytes.Compare(a.Person.User[:], b.Person.User[:]))
 		})
-		t.out = append(t.out, Changed{Cause(cause), list})
-		t.changed[cause] = nil
+		t.out = append(t.out, c)
 	}
+	t.changes = nil
 	out := t.out
 	t.out = nil
 	return out
@@ -127,7 +124,16 @@ func (t *Table) show(rm *room, r *row, before Person, cause Cause) {
 	}
 	r.state, r.since, r.active = after.State, after.Since, after.LastActive
 	t.stats.Shown++
-	t.changed[cause] = append(t.changed[cause], Change{rm.id, after, before.State, cause})
+	t.tell(Change{rm.id, after, before.State, cause})
+}
+
+// tell notes a change. Those of one cause in a row are one Changed; their order is kept, since somebody may be in two.
+func (t *Table) tell(c Change) {
+	if n := len(t.changes); n == 0 || t.changes[n-1].Cause != c.Cause {
+		t.changes = append(t.changes, Changed{Cause: c.Cause})
+	}
+	last := &t.changes[len(t.changes)-1]
+	last.Changes = append(last.Changes, c)
 }
 
 // mourn is for people whose home is gone or was started again: who was online there was active as long as the node was heard.
