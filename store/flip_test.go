@@ -201,9 +201,7 @@ func TestAFlipGoesOnAfterACrash(t *testing.T) {
 	if n := len(f.texts()); n == 0 || n == 40 {
 		t.Fatalf("%d entries show: it did not die in the middle", n)
 	}
-	probe := make(chan struct{})
-	f.s.queue <- probeTask{func() { fail = 3; close(probe) }}
-	<-probe
+	f.s.probe(func(*memory) { fail = 3 })
 	for f.s.pendingWork() {
 		if err := f.s.SetKV(context.Background(), "x", nil); err != nil && !errors.Is(err, ErrOutcomeUnknown) {
 			t.Fatal(err)

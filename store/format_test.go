@@ -51,13 +51,7 @@ func TestAnOlderStoreIsUpgraded(t *testing.T) {
 			t.Fatal(err)
 		}
 		probe := func(do func(m *memory, l *logState)) {
-			done := make(chan struct{})
-			f.s.queue <- probeTask{func() {
-				m := f.s.memory()
-				do(m, m.boards[f.board].byNode[board.NodeID(g.who.node.Public())][0])
-				close(done)
-			}}
-			<-done
+			f.s.probe(func(m *memory) { do(m, m.boards[f.board].byNode[board.NodeID(g.who.node.Public())][0]) })
 		}
 		probe(func(m *memory, l *logState) { // pending, by a state of the past
 			m.teams[f.team].state.Store(early)

@@ -13,9 +13,9 @@ import (
 
 // GovernanceRecord is a record of a team's governance board.
 type GovernanceRecord struct {
-	Position board.Position
-	Received board.HLC  // by the clock of the node whose log it is
-	Object   board.Hash // of the object that its entry carries; zero: it carries none
+	Position board.Position // its hash is zero where it can't be known: above a damaged record
+	Received board.HLC      // by the clock of the node whose log it is
+	Object   board.Hash     // of the object that its entry carries; zero: it carries none
 	Kind     board.Kind
 }
 
@@ -86,12 +86,10 @@ func (s *Store) eachGovernance(ctx context.Context, t board.TeamID, f func(Gover
 func (s *Store) governanceOf(ctx context.Context, l *logState, f func(GovernanceRecord, *board.Entry) bool) error {
 	return s.view(func(_ *memory, txn *badger.Txn) error {
 		st, _ := l.stretchOf()
-		prev := st.LoPrev
+		w := walk{l, st.LoPrev, true}
 		for seq := st.Lo; seq <= st.Hi; {
 			bad, err := eachRecord(txn, l.num, seq, st.Hi, func(at uint64, r stored) bool {
-				rec := board.Record{Board: l.board.id, Origin: l.origin, Seq: at, Prev: prev, Entry: r.entry.ID, Received: r.received}
-				g := GovernanceRecord{Position: rec.Position(), Received: r.received, Kind: r.entry.Header.Kind}
-				prev = board.Link{Epoch: l.origin.Epoch, Seq: at, Hash: g.Position.Hash}
+				g := GovernanceRecord{Position: w.next(at, &r), Received: r.received, Kind: r.entry.Header.Kind}
 				return ctx.Err() == nil && f(g, r.entry)
 			})
 			if ctx.Err() != nil {
@@ -101,8 +99,54 @@ func (s *Store) governanceOf(ctx context.Context, l *logState, f func(Governance
 				return err
 			}
 			s.damaged(l, bad)
-			seq, prev = bad+1, board.Link{Epoch: l.origin.Epoch, Seq: bad}
+			seq = w.skip(bad)
 		}
 		return nil
 	})
+}
+
+// walk follows the hashes of a log upwards.
+type walk struct {
+	l     *logState
+	prev  board.Link // what the next record hangs on
+	known bool       // prev's hash: not above a damaged record, up to one whose hash is kept with it
+}
+
+// next is the position of the record after the last one; its hash is zero if it isn't known.
+func (w *walk) next(seq uint64, r *stored) board.Position {
+	rec := board.Record{Board: w.l.board.id, Origin: w.l.origin, Seq: seq, Prev: w.prev, Entry: r.entry.ID, Received: r.received}
+	at := rec.Position()
+	if !w.known {
+		at.Hash, w.known = r.hash, !r.hash.IsZero()
+	}
+	w.prev = board.Link{Epoch: at.Epoch, Seq: seq, Hash: at.Hash}
+	return at
+}
+
+// skip passes over a damaged record, and returns where to go on.
+func (w *walk) skip(bad uint64) uint64 {
+	w.prev, w.known = board.Link{Epoch: w.l.origin.Epoch, Seq: bad}, false
+	return bad + 1
+}
+
+// governOn tells the team's evaluator once more of the records above a mended one: while that was damaged, their hashes
+// were not known, or they hung on nothing.
+func (g *group) governOn(d *logDelta, at board.Position) error {
+	w := walk{d.log, board.Link{Epoch: at.Epoch, Seq: at.Seq, Hash: at.Hash}, true}
+	for seq := at.Seq + 1; seq <= d.st.Hi && !inRows(d.damaged, seq); seq++ {
+		r, err := g.load(pos{d.log.num, seq})
+		if errors.Is(err, errDecode) {
+			g.s.damaged(d.log, seq)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		prev := w.prev
+		o, _ := team.EntryObject(r.entry) // nil: it is none
+		if err := g.govern(d.log, o, w.next(seq, &r), prev); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -150,6 +150,11 @@ func (t *ingestTask) mend(g *group, d *logDelta, i int) error {
 	}
 	d.damaged, d.mended = cutRow(d.damaged, seq), true
 	g.s.metrics.mended.Inc()
+	if t.in.governance {
+		if err := g.governOn(d, t.in.position(i)); err != nil {
+			return err
+		}
+	}
 	if len(d.damaged) == 0 {
 		return g.remove(logKey(tDamaged, d.log.num))
 	}

@@ -292,10 +292,18 @@ func (w *modelWorld) settle() {
 }
 
 // pendingWork says whether records wait to be judged again.
-func (s *Store) pendingWork() bool {
-	done := make(chan bool, 1)
-	s.queue <- probeTask{func() { done <- s.memory().pending() }}
-	return <-done
+func (s *Store) pendingWork() (is bool) {
+	s.probe(func(m *memory) { is = m.pending() })
+	return is
+}
+
+// probe calls f where the committer tells who waits, between two groups.
+func (s *Store) probe(f func(*memory)) {
+	done := make(chan struct{})
+	if err := s.submit(nil, probeTask{func() { f(s.memory()); close(done) }}); err != nil {
+		panic(err)
+	}
+	<-done
 }
 
 type probeTask struct{ f func() }

@@ -303,19 +303,23 @@ func (s *Store) evaluateTeam(m *memory, ts *teamState) error {
 	return nil
 }
 
-// evaluateLog feeds one governance log. Where records are damaged it goes on after them.
+// evaluateLog feeds one governance log. Where records are damaged it goes on after them: objects count by their own
+// signatures, but under cuts only once their records hang together again (governOn).
 func (s *Store) evaluateLog(m *memory, ts *teamState, l *logState) error {
-	prev := l.st.LoPrev
+	w := walk{l, l.st.LoPrev, true}
 	for seq := l.st.Lo; seq <= l.st.Hi; {
 		var bad uint64
 		err := s.view(func(_ *memory, txn *badger.Txn) (err error) {
 			bad, err = eachRecord(txn, l.num, seq, l.st.Hi, func(at uint64, r stored) bool {
-				rec := board.Record{Board: l.board.id, Origin: l.origin, Seq: at, Prev: prev, Entry: r.entry.ID, Received: r.received}
-				h := rec.Hash()
-				ts.evaluator.AddRecord(rec.Position(), prev)
-				prev = board.Link{Epoch: l.origin.Epoch, Seq: at, Hash: h}
+				prev, linked := w.prev, w.known
+				rec := w.next(at, &r)
+				if linked {
+					ts.evaluator.AddRecord(rec, prev)
+				}
 				if o, err := team.EntryObject(r.entry); err == nil {
-					o.Records = []board.Position{rec.Position()}
+					if linked {
+						o.Records = []board.Position{rec}
+					}
 					ts.evaluator.Add(o)
 					ts.watchCuts(o)
 				}
@@ -327,8 +331,7 @@ func (s *Store) evaluateLog(m *memory, ts *teamState, l *logState) error {
 			return err
 		}
 		s.damaged(l, bad)
-		seq = bad + 1
-		prev = board.Link{Epoch: l.origin.Epoch, Seq: bad} // its hash is unknown until it is mended
+		seq = w.skip(bad)
 	}
 	return nil
 }
