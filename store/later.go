@@ -118,15 +118,3 @@ func (g *group) writeLaters() error {
 	}
 	return nil
 }
-
-func (ld *loader) later(key, c []byte) error {
-	l, err := ld.log(key)
-	if err != nil {
-		return err
-	}
-	rs, err := parseRows(c)
-	if len(rs) > 0 {
-		ld.m.later[l] = rs
-	}
-	return err
-}

@@ -103,8 +103,8 @@ func (ld *loader) load() error {
 		f     func(key, content []byte) error
 	}{
 		{tOrigin, ld.origin}, {tTeam, ld.team}, {tStretch, ld.stretch}, {tBits, ld.bits}, {tOwnBits, ld.ownBits},
-		{tDamaged, ld.damaged}, {tRejudge, ld.rejudge}, {tReview, ld.review}, {tSweep, ld.sweep}, {tWaiting, ld.waiting},
-		{tLater, ld.later}, {tSigner, ld.signer}, {tFork, ld.fork},
+		{tDamaged, ld.damaged}, {tRejudge, ld.rowsInto(ld.m.rejudge)}, {tReview, ld.rowsInto(ld.m.review)}, {tSweep, ld.sweep}, {tWaiting, ld.waiting},
+		{tLater, ld.rowsInto(ld.m.later)}, {tSigner, ld.signer}, {tFork, ld.fork},
 	}
 	for _, st := range steps {
 		if err := ld.each(st.table, st.f); err != nil {
@@ -260,18 +260,6 @@ func (ld *loader) damaged(key, c []byte) error {
 		return err
 	}
 	l.damaged, err = parseRows(c)
-	return err
-}
-
-func (ld *loader) rejudge(key, c []byte) error {
-	l, err := ld.log(key)
-	if err != nil {
-		return err
-	}
-	rs, err := parseRows(c)
-	if len(rs) > 0 {
-		ld.m.rejudge[l] = rs
-	}
 	return err
 }
 

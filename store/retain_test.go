@@ -316,3 +316,51 @@ func (g *fixture) keepAs(f *fixture, r team.Retention) {
 	f.keep(r)
 	g.pullBoard(f, board.GovernanceID(f.team))
 }
+
+// TestAFloorNamesTheDevicesSeenLast: of more devices than an operation takes those go that were not seen for longest, and
+// those that only an earlier floor names before all others.
+func TestAFloorNamesTheDevicesSeenLast(t *testing.T) {
+	f := newTeamNode(t, 1, nil)
+	at := f.post("x").Position
+	f.post("y")
+	device := func(i int) board.DeviceID { return board.DeviceID{byte(i), byte(i >> 8), 1} }
+	floor := func(seq uint64, from, to int) []team.DeviceFloor {
+		t.Helper()
+		bs, _ := f.s.memory().board(f.board)
+		r := retainer{s: f.s, b: bs, devices: map[board.DeviceID]seenDevice{}}
+		for i := from; i < to; i++ {
+			r.devices[device(i)] = seenDevice{team.DeviceFloor{Device: device(i), DevEpoch: 1, DevSeq: uint64(i + 1)}, board.HLC(i + 1)}
+		}
+		named := r.lastSeen(f.state())
+		at.Seq = seq
+		o, err := team.NewFloor(f.state(), f.who.node, at, named, [16]byte{7, byte(seq)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.object(o)
+		return named
+	}
+	has := func(l []team.DeviceFloor, i int) bool {
+		return slices.ContainsFunc(l, func(d team.DeviceFloor) bool { return d.Device == device(i) && d.DevSeq == uint64(i+1) })
+	}
+	first := floor(1, 0, maxFloorDevices+12)
+	if len(first) != maxFloorDevices || has(first, 11) || !has(first, 12) || !has(first, maxFloorDevices+11) {
+		t.Errorf("%d devices, the first ones among them: %v", len(first), has(first, 11))
+	}
+	if fs := f.state().Floors(f.board); len(fs) != 1 || len(fs[0].Devices) != maxFloorDevices {
+		t.Fatalf("%d floors count", len(fs))
+	}
+	second := floor(2, 1000, 1005)
+	if len(second) != maxFloorDevices || !has(second, 1000) || !has(second, 1004) {
+		t.Errorf("%d devices, without those that were just seen", len(second))
+	}
+	earlier := 0
+	for i := range maxFloorDevices + 12 {
+		if has(second, i) {
+			earlier++
+		}
+	}
+	if earlier != maxFloorDevices-5 {
+		t.Errorf("%d devices of the floor before", earlier)
+	}
+}

@@ -280,16 +280,19 @@ func (g *group) markAbove(b *boardState, n board.NodeID, cuts []*team.Cut) error
 	return nil
 }
 
-func (ld *loader) review(key, c []byte) error {
-	l, err := ld.log(key)
-	if err != nil {
+// rowsInto reads a table that has rows of logs.
+func (ld *loader) rowsInto(m map[*logState][]rows) func(key, c []byte) error {
+	return func(key, c []byte) error {
+		l, err := ld.log(key)
+		if err != nil {
+			return err
+		}
+		rs, err := parseRows(c)
+		if len(rs) > 0 {
+			m[l] = rs
+		}
 		return err
 	}
-	rs, err := parseRows(c)
-	if len(rs) > 0 {
-		ld.m.review[l] = rs
-	}
-	return err
 }
 
 // reviewAll has everything judged again: after what may have changed is not known any more.
