@@ -125,6 +125,12 @@ func TestAForkIsProvenByTwoSignedHeads(t *testing.T) {
 	if err != nil || g.Seq() != (Point{Epoch{3, 4}, 9}) || g.B.head() != f.B.head() {
 		t.Fatalf("proof came back as %+v: %v", g, err)
 	}
+	apart := &Fork{side(1, 0), side(2, 70)} // what stands before them may be two contents, too (trust §9)
+	apart.B.Record.Prev.Hash[0]++
+	apart.B.Sig = SignHead(key, apart.B.head())
+	if _, err := ParseFork(apart.Wire()); err != nil {
+		t.Errorf("records that hang on two others: %v", err)
+	}
 	refused := func(why string, kind error, change func(*Fork)) {
 		x := &Fork{side(1, 0), side(2, 70)}
 		change(x)
