@@ -66,7 +66,7 @@ func (q *queues) begin(wait bool) (t task, open bool) {
 		if t = poll(&q.firsts); t == nil {
 			t = poll(&q.bulks)
 		}
-		if t != nil || !wait {
+		if t != nil || !wait || q.firsts == nil && q.bulks == nil { // both closed meanwhile: nothing would ever come
 			break
 		}
 		var ok bool
