@@ -29,8 +29,8 @@ const (
 	helpsAtOnce  = 64 // askers of one peer
 	probeAgain   = 100 * time.Millisecond
 	checkAgain   = 500 * time.Millisecond // a suspect is checked again after so long at least
-	tellAccusers = 8                      // about so many of those that found a suspect alive say so to its accuser
-	tellSuspect  = 3                      // about so many of those that heard of a suspicion say so to the suspect
+	tellAccusers = 8                      // about so many of those that know better say so to an accuser
+	tellSuspect  = 5                      // about so many of those that heard of a suspicion say so to the suspect
 )
 
 func (d *Detector) startCheck(p *peer) {

@@ -193,6 +193,10 @@ func (d *Detector) take(ev Event) {
 		d.disconnected(d.peers[ev.Node])
 	case Heard:
 		d.heard(d.peers[ev.Node], d.now.Add(-ev.Ago))
+	case HeardSome:
+		for _, h := range ev {
+			d.heard(d.peers[h.Node], d.now.Add(-h.Ago))
+		}
 	case Relayed:
 		d.relayed(d.peers[ev.Node])
 	case Probed:
@@ -289,7 +293,7 @@ func (d *Detector) neighbours(teams map[board.NodeID][]board.TeamID) {
 			d.rings[t] = append(d.rings[t], p)
 		}
 		gone := func(n board.NodeID) bool { return n != d.c.Self && d.peers[n] == nil }
-		p.by = slices.DeleteFunc(p.by, gone)
+		p.by, p.doubters = slices.DeleteFunc(p.by, gone), slices.DeleteFunc(p.doubters, gone)
 		p.helps = slices.DeleteFunc(p.helps, func(h help) bool { return gone(h.from) })
 	}
 	d.deck, d.circleStale = nil, true

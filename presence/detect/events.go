@@ -29,6 +29,9 @@ type Heard struct {
 	Ago  time.Duration
 }
 
+// HeardSome are several signs of life at one time.
+type HeardSome []Heard
+
 // Relayed: something new that Node signed came through others.
 type Relayed struct{ Node board.NodeID }
 
@@ -74,6 +77,7 @@ func (Neighbours) event()   {}
 func (Connected) event()    {}
 func (Disconnected) event() {}
 func (Heard) event()        {}
+func (HeardSome) event()    {}
 func (Relayed) event()      {}
 func (Probed) event()       {}
 func (AskedFor) event()     {}

@@ -29,6 +29,7 @@ type peer struct {
 	ids     []uint64      // in Detector.asked, oldest first
 
 	by        []board.NodeID // who suspects it
+	doubters  []board.NodeID // who has suspected it since it said its newest word
 	own       bool           // this node is one of them: a check of its own has failed
 	announced bool           // and has said so
 	until     time.Time      // when it is dead
@@ -126,7 +127,7 @@ func (d *Detector) timeout(p *peer) time.Duration {
 }
 
 // maxPatience bounds what loss, our own health and old mistakes make of it.
-const maxPatience = 2 * time.Minute
+const maxPatience = time.Minute
 
 // patience is how long p may be suspected before it is dead. On a path that loses nothing it is what Config says; where
 // answers often come late, as loss makes them, so much more that a few lost in a row are no death.
@@ -142,8 +143,8 @@ const (
 	usualLate  = 0.1 // late answers that a good network has now and then
 	lossWeight = 8
 	// A death that turned out to be none doubles the patience with that node, for fooledFor.
-	fooledFor = 10 * time.Minute
-	maxFooled = 3
+	fooledFor = 5 * time.Minute
+	maxFooled = 2
 	// shortDeath is one that a longer patience would have spared us; after a longer one the node was away.
 	shortDeath = 5 * time.Second
 )

@@ -93,7 +93,7 @@ func (d *Detector) heard(p *peer, at time.Time) {
 	case Suspected:
 		if at.After(p.since) {
 			p.grace = time.Time{}
-			d.clear(p, false)
+			d.clear(p)
 		}
 	case Dead:
 		if at.After(p.since) {
@@ -143,20 +143,24 @@ func (d *Detector) lives(p *peer) {
 		d.passed(p)
 	}
 	if p.state == Suspected {
-		d.clear(p, false)
+		d.clear(p)
 	}
 }
 
-// clear ends a suspicion, and says so to who had it. Whoever passes on a word that is newer than the suspicion does it in
-// any case; else some of those that know better are enough.
-func (d *Detector) clear(p *peer, byWord bool) {
-	for _, n := range p.by {
-		if a := d.peers[n]; a != nil && (byWord || d.some(tellAccusers)) {
+// clear ends a suspicion, and says so to who had it.
+func (d *Detector) clear(p *peer) {
+	d.tellEach(p.by, p)
+	d.count("cleared")
+	d.set(p, Alive)
+}
+
+// tellEach passes on p's newest word to those that doubt it; some of all that could are enough.
+func (d *Detector) tellEach(to []board.NodeID, p *peer) {
+	for _, n := range to {
+		if a := d.peers[n]; a != nil && d.some(tellAccusers) {
 			d.tellWord(a, p)
 		}
 	}
-	d.count("cleared")
-	d.set(p, Alive)
 }
 
 // some is true for about n of the neighbours.
@@ -168,7 +172,7 @@ func (d *Detector) revive(p *peer) {
 	d.count("revived")
 	d.set(p, Alive)
 	if p.linked {
-		d.tellSuspicion(p, p, true) // its answer is for those that can't hear it themselves
+		d.tellSuspicion(p, p) // its answer is for those that can't hear it themselves
 	}
 }
 
@@ -224,6 +228,9 @@ func (d *Detector) toldOf(from, p *peer, s Suspicion) {
 			p.reached = append(p.reached, t)
 		}
 	}
+	if !slices.Contains(p.doubters, from.id) && len(p.doubters) < maxBy {
+		p.doubters = append(p.doubters, from.id)
+	}
 	if p.state == Suspected {
 		d.addAccuser(p, from.id)
 		return
@@ -234,8 +241,8 @@ func (d *Detector) toldOf(from, p *peer, s Suspicion) {
 	if p.check == nil {
 		d.startCheck(p)
 	}
-	if p.linked && d.some(tellSuspect) {
-		d.tellSuspicion(p, p, false)
+	if p.linked && d.some(tellSuspect) { // at once: it is no secret what is thought of it, even if it turns out to be wrong
+		d.emit(Tell{Nodes: []board.NodeID{p.id}, Suspicions: []Suspicion{{Node: p.id, Boot: p.word.Boot, Incarnation: p.word.Incarnation}}})
 	}
 }
 

@@ -44,8 +44,8 @@ func (d *Detector) tellWord(to, of *peer) {
 	}
 }
 
-// tellSuspicion tells a suspect itself what is thought of it.
-func (d *Detector) tellSuspicion(to, of *peer, dead bool) {
+// tellSuspicion tells a node what is thought of another, or of itself.
+func (d *Detector) tellSuspicion(to, of *peer) {
 	if to.linked && of.word.Signed != nil {
 		if x := d.parcel(to); !slices.Contains(x.suspects, of.id) {
 			x.suspects = append(x.suspects, of.id)
@@ -59,7 +59,7 @@ func (d *Detector) announce(p *peer) {
 	p.announced = true
 	for _, to := range d.order {
 		if to.linked && to.shares(p) && !reachedBy(to, p.reached) && !slices.Contains(p.by, to.id) {
-			d.tellSuspicion(to, p, false)
+			d.tellSuspicion(to, p)
 		}
 	}
 	for _, t := range p.teams {

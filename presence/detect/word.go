@@ -61,6 +61,10 @@ func (d *Detector) said(from board.NodeID, w Word) {
 func (d *Detector) newer(p *peer, w Word, direct bool) {
 	otherBoot := p.word.Boot != w.Boot
 	p.word, p.proven = w, d.now
+	if !w.Goodbye {
+		d.tellEach(p.doubters, p)
+	}
+	p.doubters = nil
 	if w.Goodbye {
 		if p.state != Left {
 			d.set(p, Left)
@@ -72,7 +76,8 @@ func (d *Detector) newer(p *peer, w Word, direct bool) {
 	}
 	switch p.state {
 	case Suspected:
-		d.clear(p, true)
+		p.by = nil // they hear of it above
+		d.clear(p)
 	case Dead:
 		d.wasFooled(p)
 		d.count("revived")
