@@ -9,9 +9,6 @@ import (
 	"weft/presence/hub"
 )
 
-// presencePrefix stands before the keys of what presence keeps in the store: settings, and when people were last active.
-const presencePrefix = "presence/"
-
 // Values of Config.Presence.
 const (
 	presenceOn  = "on"
@@ -31,7 +28,7 @@ func (d *Daemon) newHub() (h *hub.Hub, boot [16]byte, err error) {
 		Clock:      d.store.Stamp,
 		Log:        d.log.With("part", "presence"),
 		Registerer: d.registry,
-		Load:       func(key string) ([]byte, error) { return d.store.GetKV(presencePrefix + key) },
+		Load:       d.store.GetKV,
 		Save:       d.savePresence,
 		Off:        d.cfg.Presence == presenceOff,
 	})
@@ -46,13 +43,13 @@ func (d *Daemon) newHub() (h *hub.Hub, boot [16]byte, err error) {
 	return h, boot, nil
 }
 
-// savePresence keeps one value of presence. It goes on while the node stops: what was last active is saved then.
+// savePresence keeps one value of presence. It goes on while the node stops: when people were last active is saved then.
 func (d *Daemon) savePresence(key string, value []byte) error {
 	ctx := context.WithoutCancel(d.ctx)
 	if value == nil {
-		return d.store.DeleteKV(ctx, presencePrefix+key)
+		return d.store.DeleteKV(ctx, key)
 	}
-	return d.store.SetKV(ctx, presencePrefix+key, value)
+	return d.store.SetKV(ctx, key, value)
 }
 
 // checkPresence says whether this node shows its people.

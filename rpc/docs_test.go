@@ -122,7 +122,7 @@ func documented(t *testing.T) (*rpctest.Rig, map[string]string) {
 		return rpc.Joined{Team: id, AlreadyMember: true}, nil
 	})
 	r.Mesh.SetStatus(
-		[]*weftv1.Peer{{NodeId: "12D3KooW", Addresses: []string{"/ip4/192.0.2.2/udp/4001/quic-v1"}, Connected: true, Direction: "outbound", RttUs: 900, Teams: []string{"crew"}, LastSeenMs: 1, Users: []string{"bob"}}},
+		[]*weftv1.Peer{{NodeId: "12D3KooW", Addresses: []string{"/ip4/192.0.2.2/udp/4001/quic-v1"}, Connected: true, Direction: "outbound", RttUs: 900, Teams: []string{"crew"}, LastSeenMs: 1, Users: []string{"bob"}, Health: "alive"}},
 		[]*weftv1.BoardSync{{BoardId: board.GeneralID(id).String(), Behind: 12, From: []string{"12D3KooW"}, Entries: 840}}, time.UnixMilli(1))
 	r.Mesh.SetCopies(func(board.ID, board.Position) (int, int) { return 0, 1 })
 	invite, err := r.Client.Teams.CreateInvite(t.Context(), connect.NewRequest(&weftv1.CreateInviteRequest{Team: "crew"}))
@@ -146,10 +146,15 @@ func documented(t *testing.T) (*rpctest.Rig, map[string]string) {
 	}
 	governed(t, r, id, bob)
 	signed := newWriter(t, r, id, r.Identity).next("elsewhere", "signed elsewhere", nil)
+	r.Mesh.SetTraffic(rpc.Traffic{Kinds: []*weftv1.Traffic{{Kind: "presence", SentBytes: 1, ReceivedBytes: 1}}, Topics: map[board.TeamID]int{id: 2}})
+	attached, err := r.Client.Presence.Attach(t.Context(), connect.NewRequest(&weftv1.AttachRequest{}))
+	if err != nil || !attached.Receive() {
+		t.Fatalf("couldn't attach: %v, %v", err, attached.Err())
+	}
 	b64 := base64.StdEncoding.EncodeToString
 	return r, map[string]string{
 		"SOCKET": r.Socket, "NODE": peerText(t, node), "INVITE": invite.Msg.InviteId, "LINK": invite.Msg.Link, "ENTRY": page.Entries[0].EntryId, "VECTOR": page.Vector, "PAGE": page.Before,
-		"CURSOR": w.cursor, "HEADER": b64(signed.Raw), "SIGNATURE": b64(signed.Signature), "BODY": b64(signed.Body),
+		"CURSOR": w.cursor, "SESSION": attached.Msg().Session, "HEADER": b64(signed.Raw), "SIGNATURE": b64(signed.Signature), "BODY": b64(signed.Body),
 	}
 }
 

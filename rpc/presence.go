@@ -136,7 +136,11 @@ func (s *presenceService) Attach(ctx context.Context, req *connect.Request[weftv
 	if err != nil {
 		return explainHub(err)
 	}
-	defer session.Close(false) // after a goodbye this changes nothing
+	defer func() {
+		if context.Cause(ctx) != errStopping { // the node says goodbye for all of its people
+			session.Close(false) // after a goodbye this changes nothing
+		}
+	}()
 	detached, forget := s.attached.add(session.ID())
 	defer forget()
 	if err := stream.Send(&weftv1.AttachResponse{Session: session.ID(), BeatMs: uint64(attachBeat.Milliseconds())}); err != nil {

@@ -16,6 +16,7 @@ func TestEveryFieldForScriptsIsDocumented(t *testing.T) {
 	for _, out := range []any{
 		changeOut{}, behindOut{}, teamOut{}, teamShowOut{}, memberOut{}, inviteOut{}, requestOut{}, policyOut{}, proposalOut{}, eventOut{}, whyOut{},
 		statusOut{}, alarmOut{}, entryOut{}, syncOut{}, hiddenOut{}, checkOut{},
+		personOut{}, shownDeviceOut{}, countsOut{}, teamPresenceOut{}, presenceChangeOut{}, reasonOut{}, peerOut{}, happened{}, watchedEntryOut{}, liveOut{}, topOut{}, topTeamOut{}, topBehind{}, trafficOut{},
 	} {
 		of := reflect.TypeOf(out)
 		for i := range of.NumField() {

@@ -2,6 +2,7 @@ package rpctest
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"weft/board"
@@ -14,21 +15,18 @@ func (r *Rig) startHub() (stop func()) {
 	r.t.Helper()
 	h, err := hub.New(hub.Options{
 		Self: r.Node.Public(), Boot: [16]byte{1}, Now: r.Now, Clock: r.Store.Stamp, Log: r.Log, Registerer: r.Registry,
-		Load: func(key string) ([]byte, error) { return r.Store.GetKV("presence/" + key) },
+		Load: r.Store.GetKV,
 		Save: func(key string, value []byte) error {
 			if value == nil {
-				return r.Store.DeleteKV(context.Background(), "presence/"+key)
+				return r.Store.DeleteKV(context.Background(), key)
 			}
-			return r.Store.SetKV(context.Background(), "presence/"+key, value)
+			return r.Store.SetKV(context.Background(), key, value)
 		},
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.Hub = h
-	if r.Wire != nil {
-		h.SetWire(r.Wire)
-	}
 	r.TellTeams()
 	if _, err := h.AttachOwn(r.Identity.User, r.Identity.Device.Public(), "test"); err != nil {
 		r.t.Fatal(err)
@@ -47,7 +45,7 @@ func (r *Rig) startHub() (stop func()) {
 		}
 	})
 	wg.Go(func() {
-		if err := h.Run(ctx); err != nil {
+		if err := h.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			r.t.Error(err)
 		}
 	})

@@ -33,7 +33,6 @@ type Rig struct {
 	Socket   string
 	Store    *store.Store
 	Hub      *hub.Hub
-	Wire     hub.Wire // where presence and live messages would go; nil: nowhere
 	Mesh     *Mesh
 	Identity team.Identity
 	Node     board.Key
@@ -90,15 +89,15 @@ func Person(t testing.TB, name, seed string, home board.Key) team.Identity {
 
 func (r *Rig) start() {
 	r.t.Helper()
+	r.Registry = prometheus.NewRegistry()
 	st, err := store.Open(r.t.Context(), store.Options{
 		Dir: filepath.Join(r.Dir, "store"), Node: r.Node, Users: []board.UserID{r.Identity.User}, Now: r.Now, Quotas: r.Quotas, FreeSpace: r.Space,
-		DiskEvery: 10 * time.Millisecond,
+		DiskEvery: 10 * time.Millisecond, Registerer: r.Registry,
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.Store = st
-	r.Registry = prometheus.NewRegistry()
 	stopHub := r.startHub()
 	h, err := rpc.NewHandler(rpc.Options{
 		Store: st, Mesh: r.Mesh, Hub: r.Hub, Identity: r.Identity, Node: r.Node.Public(), Version: "test", Now: r.Now, Registerer: r.Registry, Log: r.Log,
