@@ -26,6 +26,7 @@ type app struct {
 	err  io.Writer
 	json bool
 	dir  string
+	held held
 }
 
 func newApp(in io.Reader, out, err io.Writer) *app {
@@ -117,7 +118,7 @@ Start a node with weft run; the other commands talk to it.`,
 		".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 110",
 		".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 110",
 	).Replace(root.UsageTemplate()))
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help", RunE: func(*cobra.Command, []string) error { return nil }})
+	root.SetHelpCommand(helpCommand())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one compact JSON object per line and nothing else")
 	root.PersistentFlags().StringVar(&a.dir, "dir", "", "folder of the node to use (default $WEFT_DIR, else "+daemon.DefaultDir(getenv)+")")
 	root.AddCommand(
@@ -133,6 +134,22 @@ Start a node with weft run; the other commands talk to it.`,
 	return root
 }
 
+// helpCommand is what people try first.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "What weft can do, or how a command is used",
+		Example: "  weft help\n  weft help team invite",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return wrongUsage("there is no command %q: weft --help lists them", strings.Join(args, " "))
+			}
+			return about.Help()
+		},
+	}
+}
+
 // group makes a command that only has subcommands.
 func group(use, short, example string, subcommands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
@@ -145,6 +162,9 @@ func group(use, short, example string, subcommands ...*cobra.Command) *cobra.Com
 				if !c.Hidden {
 					names = append(names, c.Name())
 				}
+			}
+			if len(args) > 0 && args[0] == "help" {
+				return cmd.Help()
 			}
 			what := "say what to do"
 			if len(args) > 0 {

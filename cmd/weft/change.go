@@ -125,7 +125,7 @@ func (a *app) printChange(res *weftv1.ChangeResponse) error {
 	}
 	return a.print(out, func() {
 		line := capitalized(oneLine(res.Did))
-		if len(res.ObjectIds) > 0 {
+		if len(res.ObjectIds) > 0 && f.GetNodes() > 0 {
 			line += "; " + followWords(f, now())
 		}
 		a.say("%s.", line)
@@ -133,7 +133,7 @@ func (a *app) printChange(res *weftv1.ChangeResponse) error {
 			a.say("It doesn't count yet: %s.", oneLine(res.WaitsFor))
 		}
 		for _, n := range res.Notes {
-			a.say("%s", oneLine(n))
+			a.say("%s", capitalized(oneLine(n)))
 		}
 		if res.Link != "" {
 			a.say("%s", res.Link)
@@ -141,9 +141,16 @@ func (a *app) printChange(res *weftv1.ChangeResponse) error {
 	})
 }
 
-// capitalized begins with a capital letter, unless it begins with a quoted name.
+// openings are the words with which sentences begin that don't begin with somebody's name.
+var openings = map[string]bool{
+	"disbanded": true, "everyone": true, "in": true, "invite": true, "links": true, "node": true, "nothing": true, "older": true, "proposed:": true, "team": true,
+	"the": true, "they": true, "this": true, "what": true, "whoever": true, "you": true, "your": true,
+}
+
+// capitalized begins a sentence with a capital letter, unless it begins with a name: that is as its owner writes it.
 func capitalized(s string) string {
-	if s == "" || s[0] < 'a' || s[0] > 'z' {
+	first, _, _ := strings.Cut(s, " ")
+	if !openings[first] {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
@@ -156,8 +163,6 @@ const maxBehind = 3
 func followWords(f *weftv1.Follow, now time.Time) string {
 	n, k := f.GetNodes(), f.GetFollowedBy()
 	switch {
-	case n == 0:
-		return "no node of the team is known here"
 	case n == 1 && k == 1 && len(f.Behind) == 0:
 		return "this is the team's only node"
 	case k >= n:

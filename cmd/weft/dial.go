@@ -33,6 +33,7 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 
 // retrying tells a person why nothing seems to happen.
 func (a *app) retrying(err error, wait time.Duration) {
+	a.held.waits(err, wait, now())
 	if wait >= time.Second && !a.json && isTerminal(a.err) {
 		a.note("waiting %s: %s", wall(wait), oneLine(err.Error()))
 	}

@@ -71,6 +71,11 @@ func (r *reader) boardID(ctx context.Context) (string, error) {
 func (r *reader) showEvents(ctx context.Context, events []*weftv1.SyncEvent) error {
 	vector := ""
 	for _, ev := range events {
+		if h := ev.GetHidden(); h != nil {
+			if err := r.showHidden(h); err != nil {
+				return err
+			}
+		}
 		s := ev.GetShown()
 		if s == nil || r.shown.has(s.Entry.GetEntryId()) {
 			continue
@@ -87,27 +92,57 @@ func (r *reader) showEvents(ctx context.Context, events []*weftv1.SyncEvent) err
 	return r.markShown(ctx, vector)
 }
 
+// kindHidden is, with --json, what stands for an entry that was printed and doesn't count any more.
+const kindHidden = "hidden"
+
+// showHidden takes back what was printed.
+func (r *reader) showHidden(h *weftv1.EntryHidden) error {
+	was, shown := r.shown.forget(h.GetEntryId())
+	if !shown {
+		return nil
+	}
+	out := struct {
+		EntryID string `json:"entry_id"`
+		BoardID string `json:"board_id"`
+		Kind    string `json:"kind"`
+		Void    string `json:"void"`
+	}{h.GetEntryId(), h.GetBoardId(), kindHidden, h.GetReason()}
+	return r.print(out, func() {
+		r.say("%s", r.paint(dim, "doesn't count any more: "+was+" ("+oneLine(h.GetReason())+")"))
+	})
+}
+
 // recentEntries is how many of the last shown entries a follower remembers: more than can arrive between the opening of
 // the stream and the reading of the pages.
 const recentEntries = 10_000
 
-// recent is a set of the last n ids.
+// recent is the last n ids, with what was printed of them.
 type recent struct {
-	ids  map[string]bool
+	ids  map[string]string
 	ring []string
 	next int
 }
 
-func newRecent(n int) *recent { return &recent{ids: map[string]bool{}, ring: make([]string, n)} }
+func newRecent(n int) *recent { return &recent{ids: map[string]string{}, ring: make([]string, n)} }
 
-func (r *recent) add(id string) {
-	if r == nil || r.ids[id] {
+func (r *recent) add(id, printed string) {
+	if r.has(id) {
 		return
 	}
 	delete(r.ids, r.ring[r.next])
 	r.ring[r.next] = id
-	r.ids[id] = true
+	r.ids[id] = printed
 	r.next = (r.next + 1) % len(r.ring)
 }
 
-func (r *recent) has(id string) bool { return r != nil && r.ids[id] }
+func (r *recent) has(id string) bool {
+	_, ok := r.ids[id]
+	return ok
+}
+
+// forget takes an id out and says what was printed of it.
+func (r *recent) forget(id string) (printed string, ok bool) {
+	printed, ok = r.ids[id]
+	delete(r.ids, id)
+	return printed, ok
+}

@@ -60,7 +60,7 @@ open it is the team's one link, for everyone. Withdrawing a link keeps those in 
 	flags.Uint32Var(&f.uses, "uses", 1, "how many people may use the link, at most 1000")
 	flags.StringVar(&f.expires, "expires", "7d", "how long the link is good: 30m, 48h, 7d")
 	flags.BoolVar(&f.admit, "admit", false, "in a team that asks for approval: a link that lets in without it")
-	flags.BoolVar(&f.list, "list", false, "show the links that are good")
+	flags.BoolVar(&f.list, "list", false, "show the links that were not withdrawn, and how often each was used")
 	flags.StringVar(&f.revoke, "revoke", "", "withdraw a link: its id, or the beginning of it, as --list shows it")
 	return cmd
 }
@@ -76,11 +76,7 @@ func (a *app) listInvites(ctx context.Context, team string) error {
 		return err
 	}
 	return printEach(a, invitesOf(res.Invites), "No links: weft team invite "+shellWord(team)+" makes one", "INVITE\tROLE\tUSED\tGOOD\tBY", func(i inviteOut) []any {
-		good := goodUntil(i.ExpiresMs, now())
-		if i.Open {
-			good = "while the team is open"
-		}
-		return []any{shortened(i.InviteID, 9) + "…", i.Role, fmt.Sprintf("%d of %d", i.Used, i.Quota), good, i.By}
+		return []any{shortened(i.InviteID, 9), i.Role, fmt.Sprintf("%d of %d", i.Used, i.Quota), i.good(now()), i.By}
 	})
 }
 

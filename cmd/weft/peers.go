@@ -65,7 +65,11 @@ func peerRow(p peerOut) []any {
 		if p.LastSeenMs > 0 {
 			state = "gone, last heard " + clock(p.LastSeenMs, now())
 		}
-		state += ", next try in " + wall(time.Duration(p.RetryInMs)*time.Millisecond)
+		if p.RetryInMs == 0 && len(p.Teams) == 0 && !p.Static {
+			state += ", not sought: it shares no team with this node"
+		} else {
+			state += ", next try in " + wall(time.Duration(p.RetryInMs)*time.Millisecond)
+		}
 		if p.LastError != "" {
 			state += " (" + shortened(p.LastError, 60) + ")"
 		}

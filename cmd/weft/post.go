@@ -20,7 +20,7 @@ type postOut struct {
 	Replicated  uint32 `json:"replicated"`
 	Nodes       uint32 `json:"nodes"`
 	Duplicate   bool   `json:"duplicate"`
-	HLC         uint64 `json:"hlc"`
+	HLC         uint64 `json:"hlc,string"` // above 2^53, which jq and JavaScript round
 	ClientMsgID string `json:"client_msg_id"`
 }
 
@@ -48,7 +48,7 @@ go in batches, in their order, and posting slows down by itself where the node a
 --id makes a repetition harmless: an entry with the same id shows once, at whatever node it is repeated. With - the entries
 get ID/1, ID/2 and so on, so that a feed which broke off can simply be run again.
 
-With --json, hlc is a number above 2^53, which jq and JavaScript round; use origin and seq where it must be exact.`,
+With --json, hlc is text: as a number it is more than jq and JavaScript can hold.`,
 		Example: `  weft post crew "hello"
   weft post crew/commits "built" --wait replicated --wait-nodes 2
   git log --reverse --format='%h %s' | weft post crew/commits - --id import-1`,
@@ -112,6 +112,8 @@ func (a *app) postLines(ctx context.Context, c *client.Client, at place, f postF
 	defer stop()
 	lines := readLines(ctx, a.in, f.id)
 	var posted, duplicates uint64
+	a.held.begin(a)
+	defer a.held.end()
 	for r, err := range c.PostAll(ctx, client.FeedOptions{Team: at.team, Board: at.board, Wait: f.wait, WaitNodes: f.waitNodes}, lines.items) {
 		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 			return fmt.Errorf("interrupted after %s; what was acknowledged stays", plural(posted, "entry", "entries"))
@@ -120,6 +122,7 @@ func (a *app) postLines(ctx context.Context, c *client.Client, at place, f postF
 			return fmt.Errorf("after %s: %w", plural(posted, "entry", "entries"), err)
 		}
 		posted++
+		a.held.goesOn()
 		if r.Duplicate {
 			duplicates++
 		}

@@ -18,7 +18,7 @@ type entryOut struct {
 	EntryID     string `json:"entry_id"`
 	Author      string `json:"author"`
 	AuthorName  string `json:"author_name"`
-	HLC         uint64 `json:"hlc"`
+	HLC         uint64 `json:"hlc,string"`
 	TimeMs      uint64 `json:"time_ms"`
 	Kind        string `json:"kind"`
 	Text        string `json:"text"`
@@ -53,8 +53,11 @@ daemon too; an entry that arrives late is marked as such, since its place is fur
 signed under one number: look at that device, it or a copy of it tells different things to different people. With --mark
 everything up to what was printed counts as read.
 
-With --json, hlc is a number above 2^53, which jq and JavaScript round. It isn't needed for sorting: the order of the
-lines is the order of the entries.`,
+Where an entry that was printed stops counting, because its author had been removed before they wrote it, --follow says so.
+
+With --json, hlc is text: as a number it is more than jq and JavaScript can hold. It isn't needed for sorting: the order
+of the lines is the order of the entries. With --follow a line of kind hidden says that the entry with that entry_id, printed
+before, doesn't count any more.`,
 		Example: `  weft read crew
   weft read crew/commits --last 100000 --json | jq -r .text
   weft read crew --follow --mark`,
@@ -172,12 +175,14 @@ func (r *reader) show(entries []*weftv1.Entry) error {
 }
 
 func (r *reader) showEntry(e entryOut) error {
-	r.shown.add(e.EntryID)
+	who := oneLine(e.AuthorName)
+	if who == "" {
+		who = shortened(e.Author, 9)
+	}
+	if r.shown != nil {
+		r.shown.add(e.EntryID, clock(e.TimeMs, now())+" "+who+": "+shortened(oneLine(e.Text), 40))
+	}
 	return r.print(e, func() {
-		who := oneLine(e.AuthorName)
-		if who == "" {
-			who = shortened(e.Author, 9)
-		}
 		tag := ""
 		if e.Kind != "post" {
 			tag = " [" + oneLine(e.Kind) + "]"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,15 +73,21 @@ nodes, whether older history is still arriving or was pruned, and what no connec
 				boards[i] = syncOut{b.Team, b.Board, b.TeamId, b.BoardId, b.Behind, list(b.From), b.FloorHlc, b.Pending, b.UpToDate,
 					b.Unavailable, b.HistoryStartsHere, b.HistoryArriving, b.Entries, b.Governance, hiddenOf(b.Hidden)}
 			}
-			if err := printEach(a, boards, "No boards yet: weft team create NAME, or weft join LINK", "BOARD\tENTRIES\tSTATE", syncRow); err != nil {
-				return err
-			}
-			if a.json || len(boards) == 0 {
-				return nil
-			}
 			teams, err := call(cmd.Context(), c.Teams.ListTeams, &weftv1.ListTeamsRequest{})
 			if err != nil {
 				return err
+			}
+			out := map[string]bool{} // teams of which nothing comes any more
+			for _, t := range teams.Teams {
+				out[t.TeamId] = teamOf(t).isOut()
+			}
+			row := func(b syncOut) []any { return syncRow(b, out[b.TeamID]) }
+			if err := printEach(a, boards, "No boards yet: weft team create NAME, or weft join LINK", "BOARD\tENTRIES\tSTATE", row); err != nil {
+				return err
+			}
+			boards = slices.DeleteFunc(boards, func(b syncOut) bool { return out[b.TeamID] })
+			if a.json || len(boards) == 0 {
+				return nil
 			}
 			a.sayHeard(res, alone(boards, teams.Teams), now())
 			return a.out.broken()
@@ -117,10 +124,13 @@ func (a *app) sayHeard(res *weftv1.SyncStatusResponse, alone bool, now time.Time
 	}
 }
 
-func syncRow(b syncOut) []any {
+func syncRow(b syncOut, out bool) []any {
 	name := b.Team + "/" + b.Board
 	if b.Governance {
 		name = b.Team + " (members and rules)"
+	}
+	if out {
+		return []any{name, b.Entries, "you are out of the team: what is here stays, nothing more comes"}
 	}
 	return []any{name, b.Entries, syncState(b)}
 }

@@ -64,12 +64,23 @@ func (t teamOut) stateWords(now time.Time) string {
 			words += "; team " + t.Successor + " goes on in its place"
 		}
 		return words + "; what was here stays, to read"
+	case "rejected":
+		words = "your request to be let in was rejected"
+		if t.Reason != "" {
+			words += ": " + t.Reason
+		}
+		return words + "; its owners and admins can let you in after all"
 	case "requested":
 		return "you asked to be let in" + when + "; somebody of the team has to approve"
 	case "upgrade_needed":
 		return "the team uses rules of a newer weft: install it; reading goes on meanwhile"
 	}
 	return ""
+}
+
+// isOut says whether nothing of the team comes any more.
+func (t teamOut) isOut() bool {
+	return t.State == "removed" || t.State == "banned" || t.State == "left"
 }
 
 func (a *app) teamCommand() *cobra.Command {
@@ -130,7 +141,7 @@ func (a *app) teamListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "The teams that this node takes part in, or did",
 		Long: `Lists the teams of this node. One that you were removed from, left or asked to join, or that was disbanded, says so below
-the table: by whom, and when. With --json the field state is joined, requested, left, removed,
+the table: by whom, and when. With --json the field state is joined, requested, rejected, left, removed,
 banned, closed or upgrade_needed.`,
 		Example: `  weft team list
   weft team list --json | jq -r 'select(.state == "joined").name'`,
@@ -240,7 +251,11 @@ func showOf(res *weftv1.GetTeamResponse) teamShowOut {
 }
 
 func (a *app) sayTeam(t teamShowOut, p *weftv1.Policy) {
-	a.say("%s  you are %s; %s, %s", a.paint(bold, oneLine(t.Name)), t.Role, plural(uint64(t.Members), "member", "members"), plural(uint64(t.Nodes), "node", "nodes"))
+	you := "you are " + t.Role
+	if t.isOut() {
+		you = "you are not in it any more"
+	}
+	a.say("%s  %s; %s, %s", a.paint(bold, oneLine(t.Name)), you, plural(uint64(t.Members), "member", "members"), plural(uint64(t.Nodes), "node", "nodes"))
 	if w := t.stateWords(now()); w != "" {
 		a.say("%s", capitalized(oneLine(w)))
 	}
@@ -259,6 +274,9 @@ func (a *app) sayTeam(t teamShowOut, p *weftv1.Policy) {
 	for _, n := range t.DeniedNodes {
 		a.say("denied  %s", n)
 	}
+	if t.isOut() {
+		return // the rest is for those who are in
+	}
 	for _, i := range t.Invites {
 		a.sayInvite("invite  ", i)
 	}
@@ -274,11 +292,18 @@ func (a *app) sayTeam(t teamShowOut, p *weftv1.Policy) {
 }
 
 func (a *app) sayInvite(before string, i inviteOut) {
-	if i.Open {
-		a.say("%s%s…  of the open team, as %s, used %d of %d", before, shortened(i.InviteID, 9), i.Role, i.Used, i.Quota)
-		return
+	a.say("%s%s  as %s, used %d of %d, %s", before, shortened(i.InviteID, 9), i.Role, i.Used, i.Quota, i.good(now()))
+}
+
+// good says how long a link is good.
+func (i inviteOut) good(now time.Time) string {
+	switch {
+	case i.Used >= i.Quota:
+		return "used up"
+	case i.Open:
+		return "while the team is open"
 	}
-	a.say("%s%s…  as %s, used %d of %d, %s", before, shortened(i.InviteID, 9), i.Role, i.Used, i.Quota, goodUntil(i.ExpiresMs, now()))
+	return goodUntil(i.ExpiresMs, now)
 }
 
 // goodUntil says when an invite expires or expired.

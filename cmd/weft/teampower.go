@@ -172,7 +172,7 @@ func (a *app) teamProposalsCommand() *cobra.Command {
 				defer a.say("Agree with: weft team agree %s CHARTER", shellWord(args[0]))
 			}
 			return printEach(a, out, "No change of the charter waits for anybody.", "CHARTER\tBY\tAGREED\tMISSING\tWHAT", func(p proposalOut) []any {
-				return []any{shortened(p.CharterID, 9) + "…", p.ByName, names(p.Acked), names(p.Missing), p.Words}
+				return []any{shortened(p.CharterID, 9), p.ByName, names(p.Acked), names(p.Missing), p.Words}
 			})
 		}),
 	}
