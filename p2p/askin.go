@@ -110,7 +110,11 @@ func (m *Mesh) request(ctx context.Context, t board.TeamID, link *weftv1.InviteL
 		m.asks.answered(t, nil)
 		return JoinResult{Team: t, Name: o.Name, Asked: true}, nil
 	case reply.Code != "":
-		m.asks.drop(t)
+		if st, ok := m.o.Store.Team(t); reply.Code == codeRemoved && !(ok && st.Known()) { // a no to a request can be taken back
+			m.asks.refused(t, reasonOfNo(reply))
+		} else {
+			m.asks.drop(t)
+		}
 		return JoinResult{}, lobbyError{m.refusal(link, reply)}
 	}
 	return m.adopt(ctx, t, o.Name, reply)

@@ -327,12 +327,8 @@ func (m *Mesh) askAgain(ctx context.Context, t board.TeamID, x *ask) {
 			m.asks.answered(t, nil)
 			return
 		case reply.Code == codeRemoved:
-			reason := reply.Message
-			if reason == team.ErrRemoved.Error() {
-				reason = ""
-			}
 			m.leaveLobby(board.NodeID(at.Admitter))
-			m.asks.refused(t, reason[:min(len(reason), maxReason)])
+			m.asks.refused(t, reasonOfNo(reply))
 			return
 		case reply.Code != "":
 			failed = m.refusal(link, reply)
@@ -348,6 +344,14 @@ func (m *Mesh) askAgain(ctx context.Context, t board.TeamID, x *ask) {
 		failed = err
 	}
 	m.asks.answered(t, failed)
+}
+
+// reasonOfNo is why a request was refused, in the words of who did it; "" where they gave none.
+func reasonOfNo(reply *weftv1.LobbyReply) string {
+	if reply.Message == team.ErrRemoved.Error() {
+		return ""
+	}
+	return reply.Message[:min(len(reply.Message), maxReason)]
 }
 
 // leaveLobby closes the connection to a node at which nothing more is to be said.
