@@ -81,7 +81,7 @@ func TestWhatIsSetIsShownAndOutlastsTheNode(t *testing.T) {
 	if res := must(t, b.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{Clear: true}); res.State != "online" {
 		t.Errorf("cleared: %v", res)
 	}
-	if p := people(t, b)["bob"]; p.State != "online" || p.Status != "" || p.UntilMs != 0 {
+	if p := shown(t, b, "bob", "online"); p.Status != "" || p.UntilMs != 0 {
 		t.Errorf("cleared, bob is shown as %v", p)
 	}
 }

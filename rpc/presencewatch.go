@@ -253,6 +253,9 @@ func (s *service) wirePerson(st *team.State, p *presence.Person, devices bool) *
 	for i := range p.Devices {
 		d := &p.Devices[i]
 		seen[d.ID] = true
+		if d.State == presence.Online { // active now, and at least since then
+			out.LastActiveMs = max(out.LastActiveMs, out.SinceMs)
+		}
 		if devices || len(d.Payload) > 0 {
 			out.ShownDevices = append(out.ShownDevices, wireDevice(&d.Device, d.Node))
 		}
