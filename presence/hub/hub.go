@@ -86,7 +86,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		timer.Reset(h.until())
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		case <-h.nudged:
 		case <-timer.C:
 		}
