@@ -130,6 +130,7 @@ func TestWhatIsPrunedIsPendingNoMore(t *testing.T) {
 	if got := f.s.memory().later[l]; !slices.Equal(got, []rows{{1, 3}}) {
 		t.Fatalf("%v is noted", got)
 	}
+	prune(2, early)
 	prune(2, now) // a verdict of what is left
 	if got := f.s.memory().later; len(got) != 0 || l.st.Lo != 3 {
 		t.Fatalf("%v is noted, the log begins at %d", got, l.st.Lo)

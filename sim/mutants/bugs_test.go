@@ -78,7 +78,7 @@ var bugs = []bug{
 	{
 		name: "forget after a start what is still to be judged again",
 		file: "store/load.go",
-		old:  "{tReview, ld.review}, ",
+		old:  "{tReview, ld.rowsInto(ld.m.review)}, ",
 		new:  "",
 
 		tests: "TestAFlipGoesOn", packages: []string{"./store"},
@@ -362,5 +362,37 @@ var bugs = []bug{
 		new:  " {\n",
 
 		tests: "TestTheLobbySaysWhatATeamLetsBeKnown", packages: []string{"./p2p"},
+	},
+	{
+		name: "forget that something was pending when it was judged again",
+		file: "store/review.go",
+		old:  "\tif g.noteLater(p, l, v); v.Status == team.Pending {\n",
+		new:  "\tif v.Status == team.Pending {\n",
+
+		tests: "TestWhatWasPending", packages: []string{"./store"},
+	},
+	{
+		name: "leave out of a page what can't be read, without a word",
+		file: "store/page.go",
+		old:  "\tif err != nil {\n\t\tp.Damaged++\n\t\treturn ignoreDamaged(err)\n",
+		new:  "\tif err != nil {\n\t\treturn ignoreDamaged(err)\n",
+
+		tests: "TestFlippedBits", packages: []string{"./store"},
+	},
+	{
+		name: "let governance above a damaged record hang on nothing for ever",
+		file: "store/ingestwrite.go",
+		old:  "\t\tif err := g.governOn(d, t.in.position(i)); err != nil {\n",
+		new:  "\t\tif err := error(nil); err != nil {\n",
+
+		tests: "TestGovernanceAbove", packages: []string{"./store"},
+	},
+	{
+		name: "take a store of an older format as it is",
+		file: "store/format.go",
+		old:  "\terr := s.reviewAll(m, put)\n",
+		new:  "\tvar err error\n",
+
+		tests: "TestAnOlderStore", packages: []string{"./store"},
 	},
 }

@@ -131,4 +131,7 @@ var teamBugs = []bug{
 	{name: "a board flips nothing", file: "team/flips.go", old: "\tout = s.boardFlips(old, out)\n", new: ""},
 	{name: "a denial flips nothing", file: "team/flips.go", old: "\tout = s.nodeFlips(old, out)\n", new: ""},
 	{name: "a right that comes to count revives nothing", file: "team/flips.go", old: "\t\tfor _, c := range d.revived {\n", new: "\t\tfor _, c := range d.revived[:0] {\n"},
+	{name: "restrictions in another order flip nothing", file: "team/flips.go", old: "!reordered && ofBoth(n)", new: "reordered != reordered || ofBoth(n)"},
+	{name: "a right that gives nothing flips nothing", file: "team/flips.go", old: "\t\t\td.revived = append(d.revived, c.hash)\n\t\tcase c.role", new: "\t\tcase c.role"},
+	{name: "a seal at the top of an epoch changes nothing", file: "team/counting.go", old: "len(r.parent.epoch.seals) > 1 || ", new: ""},
 }
