@@ -137,7 +137,7 @@ func (s *Store) openDatabase(dir string, compactors int, sync bool) (db *badger.
 			db, err = nil, fmt.Errorf("couldn't open the database in %s: its files are damaged (%v): restore the folder from a backup, or move it away: what teammates hold comes back", s.opts.Dir, r)
 		}
 	}()
-	if err := removeUnbegun(dir); err != nil {
+	if err := removeEmpty(dir); err != nil {
 		return nil, err
 	}
 	o := badger.DefaultOptions(dir)
