@@ -40,6 +40,7 @@ const (
 	randomPeering
 	randomHomes
 	randomPresence
+	randomProbing
 )
 
 // maxEarly vectors wait for a team to be taken up.

@@ -40,6 +40,7 @@ type Mesh struct {
 	lobby   *lobby
 	asks    *asks
 	voices  *presence
+	probes  *probing // owns the Detector
 	lives   *lives
 	hidden  atomic.Pointer[map[board.TeamID][]Hidden] // as last looked for
 	clocks  skews                                     // of other nodes
@@ -99,6 +100,8 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.lobby = newLobby(m)
 	m.records = newRecords()
 	m.voices, m.lives = newPresence(m), newLives(m)
+	m.probes = newProbing(m)
+	m.voices.prober = m.probes
 	if m.subs, err = newTopics(m); err != nil {
 		m.cancel()
 		h.Close()

@@ -28,6 +28,8 @@ type metrics struct {
 	links    prometheus.Gauge
 	hidden   prometheus.Gauge
 	inFlight prometheus.Gauge
+
+	probeMetrics
 }
 
 func newMetrics(reg prometheus.Registerer, t *traffic) *metrics {
@@ -54,6 +56,9 @@ func newMetrics(reg prometheus.Registerer, t *traffic) *metrics {
 	s.all = append(s.all, s.hidden)
 	s.links = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "streams", Help: "Open sync and governance streams."})
 	s.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weft", Subsystem: "p2p", Name: "in_flight_bytes", Help: "Records that peers may still send or that are here and not stored, in bytes."})
+	var probing []prometheus.Collector
+	s.probeMetrics, probing = newProbeMetrics()
+	s.all = append(s.all, probing...)
 	s.all = append(s.all, s.bans, s.panics, s.links, s.inFlight)
 	if reg != nil {
 		for _, c := range s.all {

@@ -31,8 +31,9 @@ type Options struct {
 	Limits     Limits                // zero fields: DefaultLimits
 	Libp2p     []libp2p.Option       // for tests and simulated networks; come after the Mesh's own
 	Now        func() time.Time
-	Agent      string // program and version, told to peers
-	Seed       uint64 // of the Mesh's choices (jitter, which peer); 0: random
+	Awake      func() time.Time // what durations are measured by where others are judged: see Awake; nil: the program's monotonic clock
+	Agent      string           // program and version, told to peers
+	Seed       uint64           // of the Mesh's choices (jitter, which peer); 0: random
 
 	newestFirst uint64 // tests: see board.ReplicaConfig
 }
@@ -100,6 +101,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Awake == nil {
+		o.Awake = time.Now
 	}
 	if o.Agent == "" {
 		o.Agent = "weft"

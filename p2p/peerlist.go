@@ -49,10 +49,12 @@ func (p *peering) list() []PeerInfo {
 	out := make([]PeerInfo, 0, len(p.mu.targets))
 	v := p.m.who.view.Load()
 	for _, t := range p.mu.targets {
-		out = append(out, PeerInfo{
+		i := PeerInfo{
 			ID: t.id, Static: t.static, LastSeen: p.lastSeen(t.id), LastError: t.lastErr, NextDial: t.next,
 			Synced: t.link[0] != nil && t.link[1] != nil, Teams: slices.Clone(v.shared[t.node]),
-		})
+		}
+		p.m.probes.show(t.node, &i)
+		out = append(out, i)
 	}
 	p.mu.Unlock()
 	for i := range out {

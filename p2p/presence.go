@@ -13,6 +13,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/detect"
 	"weft/team"
 )
 
@@ -30,8 +31,6 @@ const (
 	goodbyeTime = 300 * time.Millisecond
 	// knownAfter is how long one of two nodes may not have heard yet that both are in a team.
 	knownAfter = 30 * time.Second
-	// unsureFor is how long a node that can't be reached directly and of which nothing is known is spoken to through others.
-	unsureFor = 3 * time.Minute
 )
 
 // Presence is who the mesh tells what it hears of people, and asks what to say of this node's own: hub.Hub. Its methods
@@ -57,6 +56,8 @@ type Presence interface {
 	ReceiveLive(from board.NodeID, raw *weftv1.Signed, b *weftv1.LiveBatch) error
 	// ReceiveSetting takes what one of this node's people has set at another of their homes.
 	ReceiveSetting(from board.NodeID, s *weftv1.OwnSetting) error
+	// NodeHealth says what is thought of n now.
+	NodeHealth(n board.NodeID, h detect.Health)
 	// Lease says that n was heard, so that what it said of its people counts until then.
 	Lease(n board.NodeID, until time.Time)
 }
@@ -139,6 +140,8 @@ type mate struct {
 	cut     time.Time // since when there is no stream to it
 	relayed time.Time // when something that it signed came through others last
 	digests time.Time // when its digests were asked for last
+	wholeAt time.Time // when others are asked next for what it said; see heardThrough
+	wholes  int       // how often they were
 }
 
 func newPresence(m *Mesh) *presence {

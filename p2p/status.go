@@ -30,6 +30,11 @@ type PeerInfo struct {
 	LastError string         // why the last dial failed
 	NextDial  time.Time
 	Static    bool
+
+	Health      string    // alive, suspected, dead, left; empty: not known, or no node of a shared team
+	HealthSince time.Time // by this node's clock
+	SuspectedBy []board.NodeID
+	Incarnation uint64 // of its run that Health is about
 }
 
 // BoardSync answers "am I synced?" for one board.

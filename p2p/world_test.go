@@ -281,12 +281,12 @@ func (n *testNode) counters() map[string]float64 {
 		return out
 	}
 	for _, f := range families {
-		if !strings.HasPrefix(f.GetName(), "weft_p2p") {
+		if !strings.HasPrefix(f.GetName(), "weft_p2p_") && !strings.HasPrefix(f.GetName(), "weft_presence_") {
 			continue
 		}
 		for _, m := range f.GetMetric() {
 			if v := value(m); v != 0 {
-				name := strings.TrimPrefix(f.GetName(), "weft_p2p_")
+				name := strings.TrimPrefix(strings.TrimPrefix(f.GetName(), "weft_p2p_"), "weft_")
 				for _, l := range m.GetLabel() {
 					name += "/" + l.GetValue()
 				}

@@ -210,7 +210,7 @@ func (d *Detector) askedFor(from, target *peer, id uint64) {
 	case !target.linked || len(target.helps) >= helpsAtOnce:
 		d.emit(Answer{Node: from.id, ID: id, Silent: true})
 	default:
-		target.helps = append(target.helps, help{from: from.id, id: id, deadline: d.now.Add(d.wait(target))})
+		target.helps = append(target.helps, help{from: from.id, id: id, since: d.now, deadline: d.now.Add(d.wait(target))})
 		if last := target.sent[(target.nsent+len(target.sent)-1)%len(target.sent)]; last.id == 0 || d.now.Sub(last.at) > probeAgain {
 			d.probe(target)
 		}

@@ -47,6 +47,7 @@ type peer struct {
 type help struct {
 	from     board.NodeID
 	id       uint64
+	since    time.Time
 	deadline time.Time
 }
 

@@ -77,10 +77,13 @@ func (d *Detector) heard(p *peer, at time.Time) {
 	if p.state == Left {
 		return // what was on its way; a new start says so
 	}
-	for _, h := range p.helps {
+	p.helps = slices.DeleteFunc(p.helps, func(h help) bool {
+		if at.Before(h.since) {
+			return false
+		}
 		d.emit(d.vouch(h, p))
-	}
-	p.helps = nil
+		return true
+	})
 	if p.check != nil && !at.Before(p.check.began) {
 		d.passed(p)
 	}
