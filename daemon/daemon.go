@@ -30,6 +30,7 @@ type Daemon struct {
 	id       identity
 	socket   string
 	started  time.Time
+	awake    func() time.Time // goes on while the machine sleeps
 	registry *prometheus.Registry
 
 	lock  *os.File
@@ -64,8 +65,9 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	if cfg.LogTo == nil {
 		cfg.LogTo = io.Discard
 	}
+	awake := cfg.Now // of a simulation, in which nothing sleeps
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		cfg.Now, awake = time.Now, p2p.Awake()
 	}
 	if cfg.Wiring.Listen == nil {
 		cfg.Wiring.Listen = rpc.ListenUnix
@@ -74,6 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 		cfg:      cfg,
 		log:      newLogger(cfg.LogTo, cfg.LogFormat, cfg.LogLevel),
 		started:  cfg.Now(),
+		awake:    awake,
 		registry: newRegistry(cfg.Version),
 		done:     make(chan struct{}),
 	}
@@ -129,6 +132,7 @@ func (d *Daemon) open() (err error) {
 		MDNS:       d.cfg.MDNS,
 		Presence:   d.hub,
 		Boot:       boot,
+		Awake:      d.awake,
 		Log:        d.log.With("part", "p2p"),
 		Registerer: d.registry,
 		Libp2p:     d.cfg.Libp2p,

@@ -36,6 +36,12 @@ func (f meshFace) peer(p p2p.PeerInfo) *weftv1.Peer {
 	w := &weftv1.Peer{
 		NodeId: p.ID.String(), Addresses: p.Addrs, Connected: p.Connected, RttUs: uint64(p.RTT.Microseconds()),
 		LastSeenMs: unixMilli(p.LastSeen), LastError: p.LastError, Static: p.Static,
+		Health: p.Health, HealthSinceMs: unixMilli(p.HealthSince), Incarnation: p.Incarnation,
+	}
+	for _, n := range p.SuspectedBy {
+		if id, err := p2p.PeerIDOf(n); err == nil {
+			w.SuspectedBy = append(w.SuspectedBy, id.String())
+		}
 	}
 	switch {
 	case p.Connected && p.Inbound:
