@@ -123,9 +123,7 @@ func TestBeatsReachWhoIsntLinked(t *testing.T) {
 	eventually(t, "ada and cyd have lost each other", func() bool {
 		return !a.mesh.voices.linked(c.mesh.self) && !c.mesh.voices.linked(a.mesh.self)
 	}, a, c)
-	if !a.mesh.voices.hasFar(crew) {
-		t.Fatal("ada doesn't count cyd as one who is reached through others")
-	}
+	eventually(t, "ada counts cyd as one who is reached through others", func() bool { return a.mesh.voices.hasFar(crew) }, a)
 	number := uint64(0)
 	again := time.Now()
 	eventually(t, "cyd hears ada through bob", func() bool {
@@ -466,5 +464,31 @@ func TestASlowReaderLosesLiveMessagesOnly(t *testing.T) {
 	}
 	if probes != maxUrgent {
 		t.Errorf("%d probes wait", probes)
+	}
+}
+
+// Whatever is to be said as soon as there is a stream: a pulse goes before it.
+func TestAPulseGoesFirst(t *testing.T) {
+	v := &voice{wake: make(chan struct{}, 1)}
+	v.say(spoken{kind: trafficProbe}, true)
+	v.say(spoken{kind: trafficPresence, b: []byte("beat")}, false)
+	if frames, _, _, _ := v.next(); len(frames) > 0 {
+		t.Fatalf("%v went before it", frames[0].kind)
+	}
+	if !v.begin(spoken{b: []byte("pulse")}) || v.begin(spoken{b: []byte("another")}) {
+		t.Fatal("there is one first pulse")
+	}
+	var got []string
+	for {
+		frames, _, _, _ := v.next()
+		if len(frames) == 0 {
+			break
+		}
+		for _, f := range frames {
+			got = append(got, f.kind.String()+string(f.b))
+		}
+	}
+	if want := []string{"syncpulse", "probe", "presencebeat"}; !slices.Equal(got, want) {
+		t.Errorf("said %v", got)
 	}
 }

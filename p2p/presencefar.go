@@ -1,9 +1,19 @@
 package p2p
 
 import (
+	"slices"
 	"time"
 
 	"weft/board"
+)
+
+const (
+	// linkTime is how long a connection may take. Who comes within it asks for what it missed.
+	linkTime = 5 * time.Second
+	// unsureFor is how long a node that can't be reached directly and of which nothing is known is spoken to through others.
+	unsureFor = 3 * time.Minute
+	// maxWholes: the state of a node that is heard through others only is asked for after 1, 2, 4, ... up to 32 minutes.
+	maxWholes = 5
 )
 
 // renewLeases tells Presence who was heard.
@@ -45,7 +55,8 @@ func (p *presence) far(t board.TeamID) (out []*mate) {
 		switch p.prober.health(n) {
 		case healthAlive, healthSuspected:
 		case healthUnknown:
-			if time.Since(x.cut) > unsureFor && time.Since(x.relayed) > leaseTime {
+			cut := time.Since(x.cut)
+			if (cut < linkTime || cut > unsureFor) && time.Since(x.relayed) > leaseTime {
 				continue
 			}
 		default:
@@ -69,14 +80,22 @@ func (p *presence) hasFar(t board.TeamID) bool {
 func (p *presence) heardThrough(n board.NodeID) {
 	p.mu.Lock()
 	x := p.mu.mates[n]
+	var ask []board.TeamID
 	if x != nil {
-		x.relayed = time.Now()
+		now := time.Now()
+		x.relayed = now
+		if x.out == nil && !now.Before(x.wholeAt) { // there are no pulses with it that would tell what is missing
+			x.wholeAt = now.Add(pulseEvery << min(x.wholes, maxWholes))
+			x.wholes++
+			ask = slices.Clone(x.teams)
+		}
 	}
 	p.mu.Unlock()
 	if x == nil {
 		return
 	}
 	p.prober.relayed(n)
+	p.want(n, ask)
 	if p.people != nil {
 		p.people.Lease(n, p.m.o.Now().Add(leaseTime))
 	}

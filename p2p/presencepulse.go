@@ -42,7 +42,7 @@ func (p *presence) pulse(n board.NodeID) {
 	}
 	v.mu.Unlock()
 	s, ok := p.encodeSpoken(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Pulse{Pulse: out}})
-	if ok && v.say(s, false) {
+	if ok && (v.begin(s) || v.say(s, false)) {
 		v.mu.Lock()
 		v.mu.told = word
 		v.mu.Unlock()

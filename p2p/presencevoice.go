@@ -37,6 +37,8 @@ type voice struct {
 
 	mu struct {
 		sync.Mutex
+		first   *spoken  // the first pulse: nothing goes before it
+		begun   bool     // first was set
 		urgent  []spoken // probes and answers: they go before all else
 		rest    []spoken // pulses, beats, live messages, in order
 		bytes   int      // of rest
@@ -76,7 +78,8 @@ func (p *presence) open(ctx context.Context, id peer.ID, n board.NodeID) {
 	}
 	v := &voice{p: p, node: n, peer: id, s: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	x.out = v
-	x.pulseAt = time.Now() // the first frame is a pulse
+	x.wholeAt, x.wholes = time.Time{}, 0
+	x.pulseAt = time.Now().Add(pulseEvery*3/4 + pulseEvery/2*time.Duration(n[0])/256) // after that which follows here
 	p.wg.Go(v.wait)
 	p.wg.Go(v.write)
 	p.mu.Unlock()
@@ -159,6 +162,18 @@ func (v *voice) say(f spoken, urgent bool) bool {
 	return true
 }
 
+// begin lets a pulse be the first frame, if there was none yet. Other frames may wait already.
+func (v *voice) begin(f spoken) bool {
+	v.mu.Lock()
+	first := !v.mu.begun && !v.mu.closed && !v.mu.leaving
+	if first {
+		v.mu.begun, v.mu.first = true, &f
+	}
+	v.mu.Unlock()
+	v.nudge()
+	return first
+}
+
 // sayWholes queues answers that are made when their turn comes, so that what waits is bounded by the teams.
 func (v *voice) sayWholes(keys []wholeKey) {
 	v.mu.Lock()
@@ -185,34 +200,16 @@ func (v *voice) write() {
 	defer v.p.m.guard(v.peer, "presence")
 	defer v.s.Reset()
 	for {
-		v.mu.Lock()
-		closed, leaving := v.mu.closed, v.mu.leaving
-		urgent, rest := v.mu.urgent, []spoken(nil)
-		v.mu.urgent = nil
-		if len(urgent) == 0 && len(v.mu.rest) > 0 {
-			rest = v.mu.rest[:1:1]
-			v.mu.rest = v.mu.rest[1:]
-			v.mu.bytes -= len(rest[0].b)
-		}
-		var whole []wholeKey
-		if len(urgent)+len(rest) == 0 && len(v.mu.wholes) > 0 {
-			whole = v.mu.wholes[:1:1]
-			v.mu.wholes = v.mu.wholes[1:]
-		}
-		v.mu.Unlock()
+		frames, whole, closed, leaving := v.next()
 		if closed {
 			return
 		}
-		for _, f := range append(urgent, rest...) {
+		if whole != nil {
+			frames = v.p.whole(*whole, v.node)
+		}
+		for _, f := range frames {
 			if v.put(f) != nil {
 				return
-			}
-		}
-		for _, k := range whole {
-			for _, f := range v.p.whole(k, v.node) {
-				if v.put(f) != nil {
-					return
-				}
 			}
 		}
 		if leaving {
@@ -223,7 +220,7 @@ func (v *voice) write() {
 			}
 			return
 		}
-		if len(urgent)+len(rest)+len(whole) > 0 {
+		if len(frames) > 0 || whole != nil {
 			continue
 		}
 		select {
@@ -232,6 +229,30 @@ func (v *voice) write() {
 			return
 		}
 	}
+}
+
+// next takes what is to be said next: frames, or else a state that was asked for.
+func (v *voice) next() (frames []spoken, whole *wholeKey, closed, leaving bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	closed, leaving = v.mu.closed, v.mu.leaving
+	switch {
+	case leaving:
+		frames, v.mu.urgent = v.mu.urgent, nil
+	case !v.mu.begun:
+	case v.mu.first != nil:
+		frames, v.mu.first = []spoken{*v.mu.first}, nil
+	case len(v.mu.urgent) > 0:
+		frames, v.mu.urgent = v.mu.urgent, nil
+	case len(v.mu.rest) > 0:
+		frames = v.mu.rest[:1:1]
+		v.mu.rest = v.mu.rest[1:]
+		v.mu.bytes -= len(frames[0].b)
+	case len(v.mu.wholes) > 0:
+		whole = &v.mu.wholes[0]
+		v.mu.wholes = v.mu.wholes[1:]
+	}
+	return frames, whole, closed, leaving
 }
 
 // put writes a frame, if its reader may still have it: it may have left the team while the frame waited.

@@ -48,7 +48,7 @@ var presenceAttacks = []Attack{
 		})},
 	{Name: "presence-pages", What: "whole states without end", As: Member, Row: "slow or endless streams", Expect: []string{refusal("beats_too_fast")},
 		run: func(ctx context.Context, l *liar, o *order) error {
-			return floodPresence(ctx, l, o, func(i int) *weftv1.PresenceFrame {
+			return floodPresence(ctx, l, o, 5000, func(i int) *weftv1.PresenceFrame {
 				b := l.presenceOf(uint64(i + 1))
 				b.Whole, b.Pages = true, 1000
 				return presenceBeat(signed(l.key, board.SignPresence, b))
@@ -56,21 +56,21 @@ var presenceAttacks = []Attack{
 		}},
 	{Name: "presence-asks", What: "asks for everything without end", As: Member, Row: "sync amplification", Expect: []string{refusal("too_often_ask")},
 		run: func(ctx context.Context, l *liar, o *order) error {
-			return floodPresence(ctx, l, o, func(int) *weftv1.PresenceFrame {
+			return floodPresence(ctx, l, o, 1000, func(int) *weftv1.PresenceFrame {
 				return &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Ask{Ask: &weftv1.PresenceAsk{Teams: [][]byte{l.team[:]}, Vectors: true}}}
 			})
 		}},
 	{Name: "live-forged", What: "live messages by another device than their person's", As: Member, Row: "bad signatures",
 		Expect: []string{refusal("live_unknown_device"), offence("live_bad_signature")}, run: presenting(func(l *liar) []*weftv1.PresenceFrame {
-			forged := l.live(randomKey())
+			forged := l.live(randomKey(), 1)
 			own := l.id.Device.Public()
 			forged.GetLive().Key = own[:]
-			return []*weftv1.PresenceFrame{l.live(randomKey()), forged}
+			return []*weftv1.PresenceFrame{l.live(randomKey(), 1), forged}
 		})},
 	{Name: "live-flood", What: "live messages as fast as they go", As: Member, Row: "replay", Expect: []string{refusal("live_too_often")},
 		run: func(ctx context.Context, l *liar, o *order) error {
-			f := l.live(l.id.Device)
-			return floodPresence(ctx, l, o, func(int) *weftv1.PresenceFrame { return f })
+			f := l.live(l.id.Device, 256)
+			return floodPresence(ctx, l, o, 1000, func(int) *weftv1.PresenceFrame { return f })
 		}},
 }
 
@@ -87,7 +87,7 @@ var presenceOfRemoved = Attack{Name: "live-after-removal", What: "goes on with l
 		}
 		l.outside = true
 		for i := range 100 {
-			if x.message(l.live(l.id.Device)) != nil || x.message(presenceBeat(signed(l.key, board.SignPresence, l.presenceOf(uint64(i+1))))) != nil {
+			if x.message(l.live(l.id.Device, 1)) != nil || x.message(presenceBeat(signed(l.key, board.SignPresence, l.presenceOf(uint64(i+1))))) != nil {
 				return nil
 			}
 		}
@@ -141,13 +141,13 @@ func presenting(f func(*liar) []*weftv1.PresenceFrame) func(context.Context, *li
 }
 
 // floodPresence says a frame as fast as it goes. The target may read it slowly, or end the stream.
-func floodPresence(ctx context.Context, l *liar, o *order, frame func(i int) *weftv1.PresenceFrame) error {
+func floodPresence(ctx context.Context, l *liar, o *order, least int, frame func(i int) *weftv1.PresenceFrame) error {
 	x, err := l.speaks(ctx)
 	if err != nil {
 		return err
 	}
 	defer x.reset()
-	o.flood(ctx, 20_000, func(i int) error { return x.message(frame(i)) })
+	o.flood(ctx, least, func(i int) error { return x.message(frame(i)) })
 	return ctx.Err()
 }
 
@@ -174,11 +174,12 @@ func presenceBeat(s *weftv1.Signed) *weftv1.PresenceFrame {
 	return &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Beat{Beat: s}}
 }
 
-// live is a live message of the liar's person, signed by a device.
-func (l *liar) live(device board.Key) *weftv1.PresenceFrame {
+// live are live messages of the liar's person, signed by a device.
+func (l *liar) live(device board.Key, count int) *weftv1.PresenceFrame {
 	n := l.node()
-	return &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: signed(device, board.SignLive, &weftv1.LiveBatch{
-		Team: l.team[:], User: l.id.User[:], Node: n[:],
-		Messages: []*weftv1.LiveMessage{{Id: rubbish(16), Body: []byte(Forged + " live"), SentMs: uint64(time.Now().UnixMilli()), TtlMs: 5000}},
-	})}}
+	b := &weftv1.LiveBatch{Team: l.team[:], User: l.id.User[:], Node: n[:]}
+	for range count {
+		b.Messages = append(b.Messages, &weftv1.LiveMessage{Id: rubbish(16), Body: []byte(Forged + " live"), SentMs: uint64(time.Now().UnixMilli()), TtlMs: 5000})
+	}
+	return &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: signed(device, board.SignLive, b)}}
 }
