@@ -152,7 +152,7 @@ func (s *service) explainPower(st *team.State, u board.UserID, err error) error 
 		if st.Role(u) == team.Owner {
 			role = "owner"
 		}
-		return refuse(reasonHasPower, "couldn't do that to %s, who is %s: %w", name, article(role), err).
+		return refuse(reasonHasPower, "couldn't do that to %s, who is %s: %w", name, article(role), team.ErrHasPower).
 			hint("weft team %s remove %s %s --keep-as removed (or banned, muted, …) does both in one step; owners can", role, command, word(name))
 	case errors.Is(err, team.ErrNoPower):
 		return refuse(reasonForbidden, "%w", err).hint("ask %s", anyOf(s.powerful(st)))
@@ -239,10 +239,10 @@ func (s *teamService) Leave(ctx context.Context, req *connect.Request[weftv1.Lea
 	case errors.Is(err, team.ErrUnchanged):
 		return s.answer(ctx, &deed{team: st, did: fmt.Sprintf("you are not in team %s any more", st.Name())}, 0)
 	case errors.Is(err, team.ErrOwnerLeaves):
-		return nil, refuse(reasonOwnerLeaves, "couldn't leave team %s: %w", st.Name(), err).
+		return nil, refuse(reasonOwnerLeaves, "couldn't leave team %s: %w", st.Name(), team.ErrOwnerLeaves).
 			hint("%s", s.waysOut(st))
 	case errors.Is(err, team.ErrAdminLeaves):
-		return nil, refuse(reasonAdminLeaves, "couldn't leave team %s: %w", st.Name(), err).
+		return nil, refuse(reasonAdminLeaves, "couldn't leave team %s: %w", st.Name(), team.ErrAdminLeaves).
 			hint("ask %s for: weft team admin remove %s %s --keep-as removed", anyOf(s.ownerNames(st)), word(st.Name()), word(s.nameOf(st, s.Identity.User)))
 	case err != nil:
 		return nil, err

@@ -63,7 +63,7 @@ func (s speaker) describe(f *fact) string {
 	case *Board:
 		return fmt.Sprintf("%s created the board %q", by, k.Name)
 	case *weftv1.Invite:
-		return fmt.Sprintf("%s invited up to %d people as %s%s", by, k.Quota, Role(k.Role), until(k.ExpiresMs))
+		return fmt.Sprintf("%s invited %s as %s%s", by, upTo(k.Quota), Role(k.Role), until(k.ExpiresMs))
 	case *uninviteSays:
 		return by + " withdrew an invite"
 	case *admitSays:
@@ -131,6 +131,14 @@ func (c *charterSays) losers() (out []board.UserID) {
 		}
 	}
 	return out
+}
+
+// upTo is how many people an invite is for.
+func upTo(n uint32) string {
+	if n == 1 {
+		return "one person"
+	}
+	return fmt.Sprintf("up to %d people", n)
 }
 
 func until(ms uint64) string {

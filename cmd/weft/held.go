@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -49,6 +50,10 @@ func (h *held) waits(err error, wait time.Duration, now time.Time) {
 	}
 	if now.Add(wait).Sub(h.since) >= heldAfter {
 		h.said = true
-		h.app.note("held back, and goes on by itself as soon as the node takes more (%s): %s", client.ReasonOf(err), oneLine(err.Error()))
+		why := err.Error()
+		if e := (*client.Error)(nil); errors.As(err, &e) {
+			why = e.Message // its hint is for those who have to do something
+		}
+		h.app.note("held back (%s %s); it goes on by itself as soon as the node takes more", client.ReasonOf(err), oneLine(why))
 	}
 }
