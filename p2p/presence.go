@@ -13,6 +13,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/detect"
 	"weft/team"
 )
 
@@ -55,6 +56,8 @@ type Presence interface {
 	ReceiveLive(from board.NodeID, raw *weftv1.Signed, b *weftv1.LiveBatch) error
 	// ReceiveSetting takes what one of this node's people has set at another of their homes.
 	ReceiveSetting(from board.NodeID, s *weftv1.OwnSetting) error
+	// NodeHealth says what is thought of n now.
+	NodeHealth(n board.NodeID, h detect.Health)
 	// Lease says that n was heard, so that what it said of its people counts until then.
 	Lease(n board.NodeID, until time.Time)
 }
