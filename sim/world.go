@@ -171,20 +171,59 @@ func (n *Node) Enrol(t board.TeamID, founder *Node, count int) (people []team.Id
 		if err != nil {
 			w.T.Fatal(err)
 		}
-		record := func(o *team.Object, err error) {
-			if err == nil {
-				_, err = founder.store.AppendObject(w.T.Context(), t, o)
-			}
-			if err != nil {
-				w.T.Fatalf("couldn't let %s into a team: %v", name, err)
-			}
-		}
-		record(team.NewPresent(t, id))
-		st, _ := founder.store.Team(t)
-		record(team.NewSet(st, founder.id, id.User, team.Member, nil, "", w.nonce()))
+		founder.takeIn(t, id)
 		people = append(people, id)
 	}
 	return people
+}
+
+// takeIn makes somebody a member of a team by the word of this node's user.
+func (n *Node) takeIn(t board.TeamID, id team.Identity) {
+	n.world.T.Helper()
+	p, err := team.NewPresent(t, id)
+	if err == nil {
+		_, err = n.store.AppendObject(n.world.T.Context(), t, p)
+	}
+	st, _ := n.store.Team(t)
+	var set *team.Object
+	if err == nil {
+		set, err = team.NewSet(st, n.id, id.User, team.Member, nil, "", n.world.nonce())
+	}
+	if err == nil {
+		_, err = n.store.AppendObject(n.world.T.Context(), t, set)
+	}
+	if err != nil {
+		n.world.T.Fatalf("couldn't let %s into a team: %v", id.Name, err)
+	}
+}
+
+// Gather makes nodes' users members of a team, copies its governance into their stores and tells them where founder's node is:
+// much faster than joins of many nodes one by one.
+func (w *World) Gather(t board.TeamID, founder *Node, nodes ...*Node) {
+	w.T.Helper()
+	for _, n := range nodes {
+		founder.takeIn(t, n.id)
+	}
+	st, _ := founder.store.Team(t)
+	b := board.GovernanceID(t)
+	for _, n := range nodes {
+		err := n.store.AdoptTeam(w.T.Context(), t, st.Genesis())
+		for _, leaf := range founder.store.Vector(b) {
+			for first := uint64(1); err == nil && first <= leaf.Seq; {
+				var r *board.Run
+				if r, err = founder.store.Run(w.T.Context(), b, board.Origin{Node: leaf.Node, Epoch: leaf.Epoch}, first, leaf.Seq, 256<<10); err == nil {
+					_, err = n.store.Ingest(w.T.Context(), t, r, false)
+					first = r.LastSeq() + 1
+				}
+			}
+		}
+		if err == nil {
+			_, err = n.mesh.AddPeer(w.T.Context(), founder.peerAddress())
+		}
+		if err != nil {
+			w.T.Fatalf("couldn't put %s into a team: %v", n.Name, err)
+		}
+	}
 }
 
 // Post writes count entries at a node, one after the other, and tells the checker of each. It returns the last receipt.

@@ -100,54 +100,11 @@ func kinds(r trafficResult) string {
 	return strings.Join(append(out, fmt.Sprintf("QUIC's own %.0f", rest)), ", ")
 }
 
-// crew is a team of the town with the nodes in it.
+// crew is a team of the town with the nodes in it, the founder's first.
 type crew struct {
-	id      board.TeamID
-	founder *sim.Node
-	nodes   []*sim.Node
-}
-
-func (c *crew) join(w *sim.World, n *sim.Node) {
-	if !slices.Contains(c.nodes, n) {
-		c.nodes = append(c.nodes, n)
-		w.JoinTeam(c.id, c.founder, n)
-	}
-}
-
-func found(w *sim.World, n *sim.Node, name string) *crew {
-	return &crew{w.FoundTeam(n, name), n, []*sim.Node{n}}
-}
-
-// town makes the nodes and teams of a shape.
-func town(w *sim.World, s trafficSettings) (nodes []*sim.Node, crews []*crew) {
-	for i := range s.Nodes {
-		nodes = append(nodes, w.Start(fmt.Sprint("n", i), sim.NodeOptions{}))
-	}
-	switch s.Shape {
-	case "shared":
-		for i := range 10 {
-			c := found(w, nodes[0], fmt.Sprint("team ", i))
-			for _, n := range nodes {
-				c.join(w, n)
-			}
-			crews = append(crews, c)
-		}
-	case "tens": // nine others each, at growing distances, so that nodes share few teams
-		for i, n := range nodes {
-			c := found(w, n, fmt.Sprint("team ", i))
-			for d, step := 0, 1; len(c.nodes) < min(10, s.Nodes); d, step = d+step, step+2 {
-				c.join(w, nodes[(i+d)%s.Nodes])
-			}
-			crews = append(crews, c)
-		}
-	case "pair":
-		for i := range s.Teams {
-			c := found(w, nodes[0], fmt.Sprint("team ", i))
-			c.join(w, nodes[1])
-			crews = append(crews, c)
-		}
-	}
-	return nodes, crews
+	id     board.TeamID
+	nodes  []*sim.Node
+	people []*dweller
 }
 
 // dweller is somebody with a session.
@@ -157,28 +114,64 @@ type dweller struct {
 	session *hub.Session
 }
 
-// settle gives the teams people in turn, each with a session at one of the team's nodes.
-func settle(w *sim.World, crews []*crew, people int) (out []*dweller) {
+// town makes nodes and the teams of a shape, with people who are there.
+func town(w *sim.World, s trafficSettings) (nodes []*sim.Node, people []*dweller) {
+	for i := range s.Nodes {
+		nodes = append(nodes, w.Start(fmt.Sprint("n", i), sim.NodeOptions{}))
+	}
+	var crews []*crew
+	found := func(members []*sim.Node) {
+		crews = append(crews, &crew{id: w.FoundTeam(members[0], fmt.Sprint("team ", len(crews))), nodes: members})
+	}
+	switch s.Shape {
+	case "shared":
+		for range 10 {
+			found(nodes)
+		}
+	case "tens": // nine others each, at growing distances, so that nodes share few teams
+		for i := range nodes {
+			var members []*sim.Node
+			for d, step := 0, 1; len(members) < min(10, s.Nodes); d, step = d+step, step+2 {
+				if n := nodes[(i+d)%s.Nodes]; !slices.Contains(members, n) {
+					members = append(members, n)
+				} else {
+					d -= step - 1 // the next one that is free
+				}
+			}
+			found(members)
+		}
+	case "pair", "one":
+		for range max(s.Teams, 1) {
+			found(nodes)
+		}
+	}
 	for i, c := range crews {
-		count := people / len(crews)
-		if i < people%len(crews) {
+		count := s.People / len(crews)
+		if i < s.People%len(crews) {
 			count++
 		}
-		for k, n := range c.nodes {
-			some := count / len(c.nodes)
-			if k < count%len(c.nodes) {
-				some++
-			}
-			for _, id := range n.Enrol(c.id, c.founder, some) {
-				out = append(out, &dweller{id: id, node: n})
-			}
-		}
+		c.settle(count)
+		w.Gather(c.id, c.nodes[0], c.nodes[1:]...)
+		people = append(people, c.people...)
 	}
-	w.Pass(30 * time.Second) // until all nodes know them
-	for _, d := range out {
+	w.Pass(30 * time.Second) // until all are connected
+	for _, d := range people {
 		d.session = d.node.Attach(d.id)
 	}
-	return out
+	return nodes, people
+}
+
+// settle spreads people over a team's nodes.
+func (c *crew) settle(count int) {
+	for k, n := range c.nodes {
+		some := count / len(c.nodes)
+		if k < count%len(c.nodes) {
+			some++
+		}
+		for _, id := range n.Enrol(c.id, c.nodes[0], some) {
+			c.people = append(c.people, &dweller{id: id, node: n})
+		}
+	}
 }
 
 func trafficScenario(t *testing.T, settings json.RawMessage) any {
@@ -187,8 +180,7 @@ func trafficScenario(t *testing.T, settings json.RawMessage) any {
 		t.Fatal(err)
 	}
 	w := sim.NewWorld(t, 1)
-	nodes, crews := town(w, s)
-	people := settle(w, crews, s.People)
+	nodes, people := town(w, s)
 	w.Pass(3 * time.Minute) // joins, beats after bursts and the first pulses are over
 	sent := func() (sum map[string]float64) {
 		sum = map[string]float64{}
@@ -306,8 +298,7 @@ func flipScenario(t *testing.T, settings json.RawMessage) any {
 		t.Fatal(err)
 	}
 	w := sim.NewWorld(t, 1)
-	nodes := w.Crew(s.Nodes, sim.NodeOptions{})
-	people := settle(w, []*crew{{w.Team(), nodes[0], nodes}}, s.People)
+	nodes, people := town(w, trafficSettings{Shape: "one", Nodes: s.Nodes, People: s.People})
 	w.Pass(time.Minute)
 	flipper := people[0] // at nodes[0]
 	watch := func(u board.UserID) (changes func() float64) {
