@@ -72,6 +72,9 @@ func TestEachTeamBugIsCaught(t *testing.T) {
 	t.Setenv("WEFT_HISTORIES", "12000")
 	t.Setenv("WEFT_AS_FOUND", "1") // a failing history need not be made small
 	for i := range teamBugs {
+		if teamBugs[i].tests != "" {
+			continue // what random histories meet too seldom has a story of its own
+		}
 		teamBugs[i].tests, teamBugs[i].packages, teamBugs[i].rapid = ".", []string{"./sim/trust"}, false
 	}
 	catch(t, teamBugs)
