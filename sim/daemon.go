@@ -56,6 +56,9 @@ func (d *Daemon) dial(ctx context.Context) (net.Conn, error) {
 	return c, err
 }
 
+// Dir is the daemon's folder. Nothing but the daemon may write into it while it runs.
+func (d *Daemon) Dir() string { return d.dir }
+
 // Start starts the daemon from its folder.
 func (d *Daemon) Start() {
 	d.tb.Helper()
