@@ -386,6 +386,42 @@ func TestAsksAreSeldom(t *testing.T) {
 	}
 }
 
+// TestANodeThatFlapsItsPeopleIsDamped by who watches, whatever it says and however often.
+func TestANodeThatFlapsItsPeopleIsDamped(t *testing.T) {
+	for _, sets := range []bool{false, true} {
+		w := newWorld("n1", "n2")
+		w.person("ann", "n1")
+		w.tellTeam()
+		n := 0
+		w.seen = func(_ string, c Changed) {
+			for _, x := range c.Changes {
+				if x.Was != x.Person.State {
+					n++
+				}
+			}
+		}
+		for i := range uint64(600) {
+			r := Report{User: testID("ann"), Availability: Online, Since: 1, Devices: []Device{{ID: device("x"), State: []State{Online, Away}[i%2]}}}
+			if sets {
+				r.SetAt = board.HLC(i + 1)
+			}
+			effects, err := w.tables["n2"].Receive(w.now, &Beat{Team: w.team, Node: testID("n1"), Boot: w.bootID("n1"), Number: i + 1, People: []Report{r}, SentHLC: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.do("n2", effects)
+			w.do("n2", w.tables["n2"].Tick(w.now))
+			w.wait(100 * time.Millisecond)
+		}
+		if n > 7+2*SetsAtOnce+6 || !sets && n > 7 || n < 3 {
+			t.Errorf("sets %v: in a minute %d changes are shown", sets, n)
+		}
+		if l := len(w.tables["n2"].dues.list); l > 10 {
+			t.Errorf("%d things wait", l)
+		}
+	}
+}
+
 // TestPackedReportsAreWhole: what is held is what was said.
 func TestPackedReportsAreWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

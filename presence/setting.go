@@ -98,7 +98,7 @@ func (t *Table) settingWait(o *own) {
 }
 
 func (t *Table) settingDue(o *own) {
-	if o.queued > t.now {
+	if o.queued == 0 || o.queued > t.now {
 		return
 	}
 	o.queued = 0

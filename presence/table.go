@@ -196,12 +196,12 @@ func (t *Table) Tick(now time.Time) []Effect {
 			}
 			return t.end()
 		case *ownRow:
-			if x.queued <= t.now {
+			if x.queued != 0 && x.queued <= t.now { // else it was noted for another time too
 				x.queued = 0
 				flush[x.room] = append(flush[x.room], x)
 			}
 		case *shownLater:
-			if x.row.queued <= t.now {
+			if x.row.queued != 0 && x.row.queued <= t.now {
 				x.row.queued = 0
 				if p := x.row.pending; p != nil {
 					t.show(x.team, x.row, p.shown, p.cause)

@@ -181,15 +181,15 @@ func (w *world) answer(from, to string) {
 }
 
 func (w *world) carry(from, to string, b *Beat) {
+	if w.lose != nil && w.lose(from, to, b) {
+		return
+	}
 	raw, err := proto.Marshal(b.Wire())
 	if err != nil {
 		panic(err)
 	}
 	if len(raw) > MaxBeat {
 		panic(fmt.Sprintf("a beat of %d bytes", len(raw)))
-	}
-	if w.lose != nil && w.lose(from, to, b) {
-		return
 	}
 	if w.hold {
 		w.held = append(w.held, delivery{from, to, raw})
