@@ -7,7 +7,7 @@ TOOLS    = bin/tools
 SHELL    = /bin/bash
 
 # What `make race` covers: where several goroutines share something. The whole tests run once, without -race.
-RACE     = ./store/... ./p2p/... ./rpc/... ./client/... ./daemon/...
+RACE     = ./store/... ./p2p/... ./rpc/... ./client/... ./daemon/... ./presence/...
 
 # Longer runs: WEFT_KILLS=1000 make soak
 WEFT_KILLS     ?= 200

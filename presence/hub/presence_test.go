@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weft/board"
@@ -17,7 +18,7 @@ import (
 
 // TestAPersonIsSeenOnOtherNodes: from a session to another node's watcher, with settings, health and a lost beat.
 func TestAPersonIsSeenOnOtherNodes(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		hubs, cables, st, ids := three(t, nil)
 		w, err := hubs["bob"].Watch(WatchFilter{Viewer: ids["bob"].User})
 		if err != nil {
@@ -89,7 +90,7 @@ func TestAPersonIsSeenOnOtherNodes(t *testing.T) {
 
 // TestASnapshotIsTheFoldOfTheStreamAtAnyCut, while sessions come and go and teams change, for readers of any speed.
 func TestASnapshotIsTheFoldOfTheStreamAtAnyCut(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h, stop := start(t, "n", nil, Limits{})
 		defer stop()
 		id := board.TeamID(testID("crew"))
@@ -183,7 +184,7 @@ func foldBatch(have map[board.UserID]presence.Person, b *WatchBatch) {
 
 // TestASlowWatcherHoldsOneChangeOfEachPerson, the latest, and hears how many it missed.
 func TestASlowWatcherHoldsOneChangeOfEachPerson(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h, stop := start(t, "n", nil, Limits{})
 		defer stop()
 		id := board.TeamID(testID("crew"))
@@ -231,7 +232,7 @@ func TestASlowWatcherHoldsOneChangeOfEachPerson(t *testing.T) {
 
 // TestLargeTeamsGiveCountsAndThePeopleNamed: whoever doesn't look gets no person, and counts once a second.
 func TestLargeTeamsGiveCountsAndThePeopleNamed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h, stop := start(t, "n", nil, Limits{})
 		defer stop()
 		id := board.TeamID(testID("crew"))
@@ -306,7 +307,7 @@ func TestLargeTeamsGiveCountsAndThePeopleNamed(t *testing.T) {
 
 // TestWhatOutlastsTheDaemon: settings and when people were last active, in few writes.
 func TestWhatOutlastsTheDaemon(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &disk{}
 		h, stop := start(t, "n", d, Limits{})
 		id := board.TeamID(testID("crew"))
@@ -338,22 +339,22 @@ func TestWhatOutlastsTheDaemon(t *testing.T) {
 		pass(time.Minute)
 		cancel()
 		wg.Wait()
-		if d.writes*100 > changes || changes < 1000 || d.writes == 0 {
-			t.Errorf("%d changes cost %d writes", changes, d.writes)
+		if d.count()*100 > changes || changes < 1000 || d.count() == 0 {
+			t.Errorf("%d changes cost %d writes", changes, d.count())
 		}
-		writes := d.writes
+		writes := d.count()
 		pass(3 * time.Hour)
-		if d.writes > writes+2 {
-			t.Errorf("in three hours in which nothing happened there were %d writes", d.writes-writes)
+		if d.count() > writes+2 {
+			t.Errorf("in three hours in which nothing happened there were %d writes", d.count()-writes)
 		}
 		s, err := h.Attach(testID("p9"), testID("d"), "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		writes = d.writes
+		writes = d.count()
 		pass(2 * time.Hour)
-		if d.writes > writes+9 || d.writes < writes+7 {
-			t.Errorf("in two hours in which one person was there, %d writes", d.writes-writes)
+		if d.count() > writes+9 || d.count() < writes+7 {
+			t.Errorf("in two hours in which one person was there, %d writes", d.count()-writes)
 		}
 		s.Close(true)
 		pass(time.Minute)
@@ -411,7 +412,7 @@ func allOf(n int) (all []board.UserID) {
 
 // TestSessionsAndWatchersAreLimited, and named.
 func TestSessionsAndWatchersAreLimited(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h, stop := start(t, "n", nil, Limits{Sessions: 3, UserSessions: 2, Watchers: 1, Listeners: 1})
 		h.join(testID("crew"), people(3, "n"))
 		var first *Session

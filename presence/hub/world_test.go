@@ -101,6 +101,12 @@ func start(t *testing.T, node string, d *disk, limits Limits) (h *Hub, stop func
 	return h, func() { cancel(); <-done }
 }
 
+func (d *disk) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writes
+}
+
 // cable joins hubs.
 type cable struct {
 	from  *Hub
