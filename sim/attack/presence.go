@@ -48,7 +48,7 @@ var presenceAttacks = []Attack{
 		})},
 	{Name: "presence-pages", What: "whole states without end", As: Member, Row: "slow or endless streams", Expect: []string{refusal("beats_too_fast")},
 		run: func(ctx context.Context, l *liar, o *order) error {
-			return floodPresence(ctx, l, o, 5000, func(i int) *weftv1.PresenceFrame {
+			return floodPresence(ctx, l, o, 6500, func(i int) *weftv1.PresenceFrame {
 				b := l.presenceOf(uint64(i + 1))
 				b.Whole, b.Pages = true, 1000
 				return presenceBeat(signed(l.key, board.SignPresence, b))
