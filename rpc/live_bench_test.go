@@ -4,12 +4,18 @@ import (
 	"testing"
 
 	weftv1 "weft/api/weft/v1"
+	"weft/presence/hub"
 	"weft/rpc/rpctest"
 )
 
+// unlimited lifts the limits of the live lane, to see what is behind them.
+func unlimited(r *rpctest.Rig) {
+	r.Live = hub.Limits{LiveRate: 1e9, LiveBurst: 1e9, LiveBytes: 1e12, LiveBytesBurst: 1e12}
+}
+
 // BenchmarkSay is one live message a call by 64 callers through the socket.
 func BenchmarkSay(b *testing.B) {
-	r := rpctest.Start(b)
+	r := rpctest.Start(b, unlimited)
 	id := r.Team(b, "crew").String()
 	b.SetParallelism(32) // × GOMAXPROCS
 	b.RunParallel(func(pb *testing.PB) {
@@ -25,7 +31,7 @@ func BenchmarkSay(b *testing.B) {
 
 // BenchmarkSayBatch is 100 live messages a call by 8 callers.
 func BenchmarkSayBatch(b *testing.B) {
-	r := rpctest.Start(b)
+	r := rpctest.Start(b, unlimited)
 	id := r.Team(b, "crew").String()
 	var batch []*weftv1.LiveSend
 	for range 100 {

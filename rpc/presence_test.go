@@ -107,6 +107,10 @@ func TestASettingOfATeamIsForThatTeamOnly(t *testing.T) {
 func TestInvisibleLooksOfflineToOthers(t *testing.T) {
 	a, b, _ := pair(t)
 	shown(t, a, "bob", "online")
+	must(t, b.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{State: "busy", ForMs: 3_600_000})
+	shown(t, a, "bob", "busy")
+	must(t, b.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{Clear: true})
+	shown(t, a, "bob", "online")
 	must(t, b.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{State: "invisible", Status: "not for you"})
 	p := shown(t, a, "bob", "offline")
 	if p.Status != "" || p.Devices != 0 || len(p.ShownDevices) != 0 || p.UntilMs != 0 {

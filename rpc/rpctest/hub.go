@@ -14,7 +14,7 @@ import (
 func (r *Rig) startHub() (stop func()) {
 	r.t.Helper()
 	h, err := hub.New(hub.Options{
-		Self: r.Node.Public(), Boot: [16]byte{1}, Now: r.Now, Clock: r.Store.Stamp, Log: r.Log, Registerer: r.Registry,
+		Self: r.Node.Public(), Boot: [16]byte{1}, Now: r.Now, Clock: r.Store.Stamp, Log: r.Log, Registerer: r.Registry, Limits: r.Live,
 		Load: r.Store.GetKV,
 		Save: func(key string, value []byte) error {
 			if value == nil {

@@ -41,6 +41,7 @@ type Rig struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Quotas   store.Quotas
+	Live     hub.Limits                   // of presence and the live lane; zero: the usual ones
 	Space    func(string) (uint64, error) // free space of the disk; nil: the real one
 	Words    func() (string, error)       // TakeRecoveryKey
 

@@ -1,6 +1,7 @@
 package rpctest
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -91,9 +92,16 @@ func (e *end) SendBeat(_ board.TeamID, b *weftv1.PresenceBeat) {
 			e.from.t.Error(err)
 			return
 		}
+		heard := &weftv1.PresenceBeat{}
+		if err := proto.Unmarshal(raw, heard); err != nil {
+			e.from.t.Error(err)
+			return
+		}
 		sig, node := e.from.Node.Sign(board.SignPresence, raw), e.from.Node.Public()
-		//nolint:errcheck // the hub counts what it refuses
-		e.to.Hub.ReceiveBeat(node, &weftv1.Signed{Object: raw, Key: node[:], Signature: sig[:]}, b)
+		err = e.to.Hub.ReceiveBeat(node, &weftv1.Signed{Object: raw, Key: node[:], Signature: sig[:]}, heard)
+		if errors.Is(err, board.ErrMalformed) || errors.Is(err, board.ErrTooLarge) {
+			e.from.t.Errorf("a beat that nobody can use: %v", err)
+		}
 	})
 }
 
