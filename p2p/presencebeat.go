@@ -137,6 +137,9 @@ func (p *presence) whole(k wholeKey, to board.NodeID) (out []spoken) {
 	}
 	own, signed := p.people.Whole(k.node, k.team, to)
 	for _, b := range own {
+		if b.Number == 0 {
+			continue // nothing was ever said there: there is nothing to tell, and it is no beat
+		}
 		s, err := p.signBeat(b)
 		if err != nil {
 			p.m.log.Error("a beat wasn't sent", "team", k.team.String(), "err", err)
