@@ -225,14 +225,15 @@ func (d *Detector) take(ev Event) {
 // one it says that it runs before others ask, and concludes nothing about anybody whom it hasn't heard again.
 func (d *Detector) overslept(late time.Duration) {
 	d.sick = min(maxSick, d.sick+1+int(late/time.Second))
+	shift := late + d.c.Late // what has come meanwhile is still to be heard
 	for _, p := range d.order {
 		if p.check != nil {
-			p.check.deadline = p.check.deadline.Add(late)
+			p.check.deadline = p.check.deadline.Add(shift)
 		}
 		for i := range p.helps {
-			p.helps[i].deadline = p.helps[i].deadline.Add(late)
+			p.helps[i].deadline = p.helps[i].deadline.Add(shift)
 		}
-		p.until, p.again, p.grace = later(p.until, late), later(p.again, late), later(p.grace, late)
+		p.until, p.again, p.grace = later(p.until, shift), later(p.again, shift), later(p.grace, shift)
 	}
 	if late < d.c.Suspend {
 		d.count("late")
