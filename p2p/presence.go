@@ -140,9 +140,13 @@ type mate struct {
 	cut     time.Time // since when there is no stream to it
 	relayed time.Time // when something that it signed came through others last
 	digests time.Time // when its digests were asked for last
+	differs differs   // what they are to be asked for as soon as they may be
 	wholeAt time.Time // when others are asked next for what it said; see heardThrough
 	wholes  int       // how often they were
 }
+
+// differs says what a teammate holds that is known to be otherwise here.
+type differs struct{ people, boards bool }
 
 func newPresence(m *Mesh) *presence {
 	p := &presence{m: m, people: m.o.Presence, prober: noProber{}, wake: make(chan struct{}, 1)}
@@ -231,6 +235,7 @@ func (p *presence) follow(v *view) {
 			if x.out != nil {
 				x.pulseAt = earliest(x.pulseAt, time.Now().Add(time.Second))
 			}
+			x.differs.people = x.in != nil // what it has said of a team that wasn't known to be shared wasn't heard
 		}
 		for _, t := range teams {
 			if p.mu.looked && !slices.Contains(x.teams, t) {
@@ -335,10 +340,15 @@ func (p *presence) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 		return true
 	}
 	var pulses []board.NodeID
+	compare := map[board.NodeID]differs{}
 	p.mu.Lock()
 	for n, x := range p.mu.mates {
 		switch {
 		case x.out != nil:
+			if x.differs != (differs{}) && due(x.digests.Add(askAgain)) {
+				compare[n] = x.differs
+				x.digests, x.differs = now, differs{}
+			}
 			if due(x.pulseAt) {
 				x.pulseAt = now.Add(jitter(rnd, pulseEvery))
 				due(x.pulseAt)
@@ -355,6 +365,9 @@ func (p *presence) round(ctx context.Context, rnd *rand.Rand) time.Duration {
 	p.mu.Unlock()
 	for _, n := range pulses {
 		p.pulse(n)
+	}
+	for n, d := range compare {
+		p.send(n, askFrame(&weftv1.PresenceAsk{Vectors: d.boards}))
 	}
 	for _, a := range asks {
 		p.sendAsk(a)

@@ -98,9 +98,7 @@ func (p *presence) takePulse(e *ear, f *weftv1.Pulse) error {
 		p.people.Lease(e.node, now.Add(min(time.Duration(f.LeaseMs)*time.Millisecond, leaseTime)))
 		people = len(f.Presence) == 0 || p.people.Agree(e.node, e.boot, teams, f.Presence)
 	}
-	if boards := p.m.loop.agrees(e.node, teams, f.Vectors); !boards || !people {
-		p.askDigests(e.node, !boards)
-	}
+	p.compare(e.node, differs{people: !people, boards: !p.m.loop.agrees(e.node, teams, f.Vectors)})
 	return nil
 }
 
@@ -150,17 +148,16 @@ func (l *loop) agrees(n board.NodeID, teams []board.TeamID, said []byte) (ok boo
 	return ok
 }
 
-// askDigests asks a teammate what it holds, team by team.
-func (p *presence) askDigests(n board.NodeID, vectors bool) {
+// compare has a teammate asked what it holds, team by team, where its newest pulse differs: at once, or when the stream to it
+// is there and it may be asked again.
+func (p *presence) compare(n board.NodeID, d differs) {
 	p.mu.Lock()
-	x := p.mu.mates[n]
-	again := x == nil || time.Since(x.digests) < askAgain
-	if !again {
-		x.digests = time.Now()
+	if x := p.mu.mates[n]; x != nil {
+		x.differs = d
 	}
 	p.mu.Unlock()
-	if !again {
-		p.send(n, askFrame(&weftv1.PresenceAsk{Vectors: vectors}))
+	if d != (differs{}) {
+		p.nudge()
 	}
 }
 

@@ -37,8 +37,8 @@ var presenceBugs = []bug{
 	{
 		name: "don't ask for what differs",
 		file: "p2p/presencepulse.go",
-		old:  "\t\tp.askDigests(e.node, !boards)\n",
-		new:  "",
+		old:  "\t\tx.differs = d\n",
+		new:  "\t\tx.differs = differs{}\n",
 
 		tests: "TestWhatDiffersIsAskedFor", packages: []string{"./p2p"},
 	},
