@@ -2,6 +2,7 @@ package detect
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -287,6 +288,23 @@ func TestALiarKillsNobody(t *testing.T) {
 			if h := x.health[w.nodes[7].id]; x.up && h.State != Dead {
 				t.Errorf("seed %d: %v after its death %d holds it for %q", seed, w.now.Sub(at), x.i, h.State)
 			}
+		}
+	}
+}
+
+// Who says of a dead node that it runs, where there is nobody else to ask, is believed for as long as a lease.
+func TestAFalseWitnessIsBelievedForALeaseOnly(t *testing.T) {
+	for seed := range uint64(seeds(t, 20)) {
+		w := newWorld(t, seed, 3, oneTeam)
+		w.nodes[0].lies = true
+		w.boot(3 * time.Second)
+		w.run(10 * time.Second)
+		at := w.now
+		w.kill(2, false)
+		w.run(afterVouching + 30*time.Second)
+		i := slices.IndexFunc(w.deaths, func(d death) bool { return d.by == 1 && d.whom == 2 })
+		if i < 0 {
+			t.Fatalf("seed %d: %v after its death it is alive for who asks a liar", seed, w.now.Sub(at))
 		}
 	}
 }

@@ -54,7 +54,8 @@ type node struct {
 	paused bool
 	slow   time.Duration // each step comes so much later, at random
 	queued []func()
-	ticks  int // only the newest tick counts
+	lies   bool // it says of everybody that they run
+	ticks  int  // only the newest tick counts
 	health map[board.NodeID]Health
 	seen   map[board.NodeID][]Health
 	free   time.Time // it works off one thing after the other
@@ -437,6 +438,7 @@ func (x *node) carryOut(e Effect) {
 		}
 	case Answer:
 		var events []Event
+		e.Silent = e.Silent && !x.lies
 		if e.Word != nil {
 			events = append(events, Said{x.id, *e.Word})
 		}
