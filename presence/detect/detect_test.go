@@ -93,7 +93,7 @@ func TestLossKillsNobody(t *testing.T) {
 	for _, c := range []struct {
 		n, seeds int
 		loss     float64
-	}{{30, 1, .2}, {5, 3, .2}, {2, 10, .2}, {5, 3, .3}, {30, 1, .01}} {
+	}{{30, 1, .2}, {5, 3, .2}, {2, 10, .2}, {2, 10, .3}, {5, 3, .3}, {30, 1, .01}} {
 		hours := time.Hour
 		if testing.Short() {
 			hours = 6 * time.Minute
