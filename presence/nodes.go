@@ -135,6 +135,10 @@ func (t *Table) NodeHealth(now time.Time, id board.NodeID, h Health) []Effect {
 	}
 	dies := n.lives() && (h.State == NodeDead || h.State == NodeLeft)
 	if !dies {
+		revives := !n.lives() && n.leased && h.State != NodeDead && h.State != NodeLeft
+		if revives { // what is known to be what it says now, since it has said so before it was known to live
+			t.affect(t.booksOf(n), CauseNodeBack, func() { n.health = h })
+		}
 		n.health = h
 		return t.end()
 	}
