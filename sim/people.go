@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,6 +106,9 @@ func (n *Node) watchPeople(ctx context.Context, h *hub.Hub) error {
 			return err
 		}
 		n.world.Judged(func(now time.Time, p *check.Presence) {
+			if slices.Contains(batch.Gone, n.world.team) {
+				p.Gone(now, n.Name)
+			}
 			for _, v := range batch.Snapshot {
 				for _, x := range v.People {
 					n.shown(now, p, v.Team, x, true)
@@ -140,10 +144,13 @@ func (n *Node) Detach(id team.Identity, s *hub.Session, goodbye bool) {
 	n.world.there(id.User, false)
 }
 
-// Shows is the state in which this node shows another node's user in the world's team.
+// Shows is the state in which this node shows somebody in the world's team; "nobody": it doesn't show them at all.
 func (n *Node) Shows(u board.UserID) string {
 	n.world.T.Helper()
 	views, _, err := n.hub.Snapshot(hub.SnapshotRequest{Viewer: n.id.User, Teams: []board.TeamID{n.world.team}, People: []board.UserID{u}})
+	if errors.Is(err, hub.ErrUnknownTeam) { // it hasn't looked yet since it was started
+		return "nobody"
+	}
 	if err != nil {
 		n.world.T.Fatalf("couldn't ask %s who is there: %v", n.Name, err)
 	}

@@ -100,7 +100,7 @@ func (p *Presence) Shown(now time.Time, watcher, user, state string, caused bool
 	}
 	s.sum.Changes++
 	if !caused {
-		if d := now.Sub(s.flap); !s.flap.IsZero() && d < p.FlapEvery {
+		if d := now.Sub(s.flap); !s.flap.IsZero() && d < p.FlapEvery-time.Millisecond { // presence counts whole milliseconds
 			p.c.violate("I8", "%s is shown %s %v after it was shown another change of %s, at most one in %v is right", watcher, state, d, user, p.FlapEvery)
 		}
 		s.flap = now
