@@ -34,7 +34,7 @@ func meshOf(w *sim.World, count int) []*sim.Node {
 	n := w.Nodes()
 	w.Found(n[0])
 	w.Gather(w.Team(), n[0], n[1:]...)
-	took := allRight(w, 2*time.Minute)
+	took := allRight(w, 15*time.Second)
 	w.Pass(time.Minute) // what follows joins is over
 	w.T.Logf("%d nodes showed everybody after %v", count, took)
 	return n
@@ -156,7 +156,7 @@ func TestHalfOfThePeopleAreCutOff(t *testing.T) {
 		}
 		w.Pass(50 * time.Second)
 		w.Net.Heal()
-		took := allRight(w, 2*time.Minute)
+		took := allRight(w, 30*time.Second)
 		w.Pass(2*time.Minute - took)
 		messages, sent := wire(w)-before, w.Net.Counts().Sent-packets
 		t.Logf("right %v after it was healed; %d messages and %d packets in 3 minutes", took, messages, sent)
@@ -180,7 +180,7 @@ func TestAllNodesStartAgain(t *testing.T) {
 			x.Restart()
 			w.Pass(5 * time.Second)
 		}
-		t.Logf("right after %v", allRight(w, 2*time.Minute))
+		t.Logf("right after %v", allRight(w, 15*time.Second))
 		w.Pass(3 * time.Minute)
 		if wrong := firstWrong(w); wrong != "" {
 			t.Error(wrong)

@@ -90,6 +90,10 @@ func TestLiveMessagesReachWhoIsThereOnce(t *testing.T) {
 			t.Errorf("who came later heard %q", texts)
 		}
 		bob := ids["bob"]
+		besides, err := hubs["bob"].Listen(ListenFilter{Viewer: ids["cid"].User}) // somebody else at the same node
+		if err != nil {
+			t.Fatal(err)
+		}
 		signed, b = say(hubs["ann"], st, ids["ann"], &bob, "psst")
 		before := cables["ann"].lives
 		if nodes, people, err := hubs["ann"].Say(t.Context(), signed, b); err != nil || nodes != 1 || people != 1 || cables["ann"].lives != before+1 {
@@ -99,6 +103,9 @@ func TestLiveMessagesReachWhoIsThereOnce(t *testing.T) {
 			if texts, _ := heard(t, l); (name == "bob") != (fmt.Sprint(texts) == "[psst]") || name != "bob" && texts != nil {
 				t.Errorf("%s heard %q", name, texts)
 			}
+		}
+		if texts, _ := heard(t, besides); texts != nil {
+			t.Errorf("somebody else at that node heard %q", texts)
 		}
 		s, err := hubs["bob"].AttachOwn(ids["bob"].User, testID("other"), "")
 		if err != nil {

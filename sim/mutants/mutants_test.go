@@ -52,7 +52,7 @@ func (b bug) mutate(t *testing.T) string {
 
 // A bug that no longer fits the source would prove nothing.
 func TestEachBugFitsTheSource(t *testing.T) {
-	for _, b := range slices.Concat(bugs, presenceBugs, teamBugs) {
+	for _, b := range slices.Concat(bugs, presenceBugs, peopleBugs, teamBugs) {
 		t.Run(b.name, func(t *testing.T) { b.mutate(t) })
 	}
 }
@@ -61,7 +61,7 @@ func TestEachBugIsCaught(t *testing.T) {
 	if !*runMutants {
 		return // minutes of building and testing: make mutants
 	}
-	catch(t, slices.Concat(bugs, presenceBugs))
+	catch(t, slices.Concat(bugs, presenceBugs, peopleBugs))
 }
 
 // Each rule of who may write and who may receive is held by a test.
