@@ -42,13 +42,6 @@ func (p *presence) sign(incarnation uint64, goodbye bool) *weftv1.Signed {
 	return &weftv1.Signed{Object: raw, Key: p.m.self[:], Signature: sig[:]}
 }
 
-// word is this node's own word that it runs.
-func (p *presence) word() *weftv1.Signed {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.word
-}
-
 // incarnation is that of this node's word. Called with mu held.
 func (p *presence) incarnation() uint64 {
 	var w weftv1.NodeAlive

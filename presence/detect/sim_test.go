@@ -59,7 +59,6 @@ type node struct {
 	health map[board.NodeID]Health
 	seen   map[board.NodeID][]Health
 	free   time.Time // it works off one thing after the other
-	off    time.Duration
 }
 
 type conn struct {
