@@ -95,7 +95,7 @@ var teamBugs = []bug{
 	{name: "numbers stand even where the record is held", file: "team/logs.go", old: "held != nil && held.seg != nil {\n", new: "held != nil && held.seg != nil && p.Seq > 1<<40 {\n"},
 	{name: "a forked node stays in", file: "team/noderegister.go", old: "\t\tcase *forkSays:\n\t\t\tn.denied = true\n", new: "\t\tcase *forkSays:\n"},
 	{name: "another proof of a lifted fork throws out again", file: "team/noderegister.go", old: "o.Epoch == f.Epoch && o.Seq >= f.Seq {", new: "o.Epoch == f.Epoch && o.Seq > f.Seq+1<<40 {"},
-	{name: "lifting one fork lifts older ones", file: "team/noderegister.go", old: "o.Epoch == f.Epoch && o.Seq >= f.Seq {", new: "o.Epoch == f.Epoch {"},
+	{name: "lifting one fork lifts older ones", file: "team/noderegister.go", old: "o.Epoch == f.Epoch && o.Seq >= f.Seq {", new: "o.Epoch == f.Epoch {", tests: "TestTranscripts", packages: []string{"./team"}},
 	{name: "a fork in any board cuts off admissions", file: "team/noderegister.go", old: "\t\t\tif k.Board == e.logs.governance {\n", new: "\t\t\tif k.Board != (board.ID{}) {\n"},
 	{name: "a forked admitter admits on", file: "team/noderegister.go", old: "\t\t\tif k.Board == e.logs.governance {\n", new: "\t\t\tif k.Board == (board.ID{}) {\n"},
 	{name: "a fork spoils all boards", file: "team/noderegister.go", old: "\t\tif k.Board != b || len(out) > 0", new: "\t\tif len(out) > 0"},
