@@ -230,6 +230,7 @@ func (p *probing) changeHealth(h detect.Health) {
 	case detect.Alive:
 		if before.State != detect.Unknown && before.State != detect.Suspected {
 			p.m.log.Info("a teammate's node is back", "peer", id.String())
+			p.m.voices.compare(h.Node, differs{people: true}) // what it said counts again once it says that it still holds; its next pulse may be a minute away
 		}
 	}
 }

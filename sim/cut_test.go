@@ -44,6 +44,7 @@ func TestASilentPeerIsNoticed(t *testing.T) {
 			w.Pass(time.Minute)
 			before := peer()
 			w.Net.Partition(sim.Hosts(n[0]), sim.Hosts(n[1]))
+			w.Pass(2 * sim.DefaultLink.Latency) // what was on its way arrives
 			cut := n[0].Now()
 			if posts {
 				n[0].Post(w.General(), 1)

@@ -165,6 +165,8 @@ func followWords(f *weftv1.Follow, now time.Time) string {
 	switch {
 	case n == 1 && k == 1 && len(f.Behind) == 0:
 		return "this is the team's only node"
+	case n == 0:
+		return "no node of the team is known here"
 	case k >= n:
 		return fmt.Sprintf("%d of %d nodes have this", n, n)
 	}

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 //
 //	start NAME [ARGS]         weft run in the folder $WORK/NAME, and wait until it answers
 //	kill9 NAME                kill -9
+//	pause NAME, resume NAME   it stands still (SIGSTOP), or goes on (SIGCONT)
 //	end NAME                  end it in order; it must end with status 0 within 5 s
 //	logged NAME PATTERN       what weft run wrote matches
 //	at NAME ARGS              weft --dir NAME ARGS; its output goes where stdout looks
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": scriptStart, "kill9": scriptKill, "end": scriptStop, "logged": scriptLogged,
+			"start": scriptStart, "kill9": scriptKill, "pause": scriptPause, "resume": scriptResume, "end": scriptStop, "logged": scriptLogged,
 			"at": scriptAt, "full": scriptFull, "until": scriptUntil, "set": scriptSet, "bytes": scriptBytes, "same": scriptSame,
 			"taken": scriptTaken, "usage": scriptUsage, "newer": scriptNewer, "shows": scriptShows,
 		},
@@ -123,6 +125,14 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptKill(ts *testscript.TestScript, neg bool, args []string) {
 	nodesOf(ts).get(ts, args[0]).kill()
+}
+
+func scriptPause(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(nodesOf(ts).get(ts, args[0]).cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+func scriptResume(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(nodesOf(ts).get(ts, args[0]).cmd.Process.Signal(syscall.SIGCONT))
 }
 
 func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
