@@ -47,6 +47,7 @@ type book struct {
 	digest    [16]byte
 	sum       sum
 	strangers int  // people held whose home the node isn't, as far as the team knows
+	reborn    bool // the node was started again and has not said yet who is there now
 	fresh     bool // this is what the node says now, not what it said before it was thought dead
 	whole     assembly
 	ask       struct {

@@ -60,6 +60,7 @@ func (t *Table) reboot(n *node, boot [16]byte) {
 	t.affect(books, CauseNodeBack, func() {
 		for _, b := range books {
 			b.clear()
+			b.reborn = true
 		}
 	})
 }

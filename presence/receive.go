@@ -43,6 +43,9 @@ func (t *Table) Receive(now time.Time, b *Beat) ([]Effect, error) {
 		bk.top, bk.digest = b.Number, b.Digest
 	}
 	t.judge(bk)
+	if len(b.People) > 0 && bk.sound() {
+		bk.reborn = false
+	}
 	return t.end(), nil
 }
 
@@ -109,6 +112,9 @@ func (t *Table) apply(rm *room, bk *book, b *Beat) {
 		cause := CauseSession
 		if h != nil && says != "" && h.says.present() && says.present() && h.says.set() != says.set() {
 			cause = CauseSet
+		}
+		if bk.reborn { // who was shown as gone with the earlier start isn't held back now
+			cause = CauseNodeBack
 		}
 		t.say(rm, bk, r, says, b.Number, cause)
 	}
