@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ func virtualCommand() *cobra.Command {
 			if !ok {
 				return usageError{fmt.Errorf("couldn't run scenario %q: there is none of that name", args[0])}
 			}
+			signal.Reset() // a test doesn't look at the command's context
 			testing.Init()
 			if err := flag.CommandLine.Parse([]string{"-test.timeout=0"}); err != nil {
 				return err
