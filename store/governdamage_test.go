@@ -115,9 +115,11 @@ func TestGovernanceAboveADamagedRecordCountsUnderCutsOnceItIsMended(t *testing.T
 func (f *fixture) holds(p board.Position) bool {
 	is := true
 	err := f.s.view(func(m *memory, txn *badger.Txn) (err error) {
-		b := m.boards[p.Board]
-		l := b.logOf(p.Origin())
-		h, _, err := chainHash(txn, l, l.st, p.Seq)
+		m.mu.RLock()
+		l := m.boards[p.Board].logOf(p.Origin())
+		st := l.st
+		m.mu.RUnlock()
+		h, _, err := chainHash(txn, l, st, p.Seq)
 		if errors.Is(err, errDecode) {
 			return nil
 		}
