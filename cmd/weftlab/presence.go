@@ -45,6 +45,7 @@ type room struct {
 	nodes []*node
 	users []string // by node
 	eyes  []*eye
+	began time.Time // when the last node was ended
 }
 
 // eye is what one node's watcher is shown, with the times.
@@ -206,23 +207,30 @@ func stops(ctx context.Context, r *room) ([]time.Duration, error) {
 	return r.leave(ctx, func(n *node) error { return n.stop() })
 }
 
-// kills ends each node without a goodbye, and starts it again.
+// kills ends each node without a goodbye, and starts it again. Who has just started several daemons on one machine has made
+// their loops late, and who is late is slow to accuse others (Lifeguard); so it waits until that is over.
 func kills(ctx context.Context, r *room) ([]time.Duration, error) {
-	return r.leave(ctx, func(n *node) error { n.kill(); return nil })
+	return r.leave(ctx, func(n *node) error {
+		if err := wait(ctx, 10*time.Second); err != nil {
+			return err
+		}
+		r.began = time.Now()
+		n.kill()
+		return nil
+	})
 }
 
 func (r *room) leave(ctx context.Context, end func(*node) error) (late []time.Duration, err error) {
 	for i, n := range r.nodes {
-		// Somebody who came a moment ago is shown as offline after 10 s only, unless their node ends; wait for a quiet room.
 		r.eyes[i].stop()
 		if err := <-r.eyes[i].done; err != nil && !errors.Is(err, context.Canceled) {
 			return nil, err
 		}
-		began := time.Now()
+		r.began = time.Now()
 		if err := end(n); err != nil {
 			return nil, err
 		}
-		seen, err := r.allSee(ctx, i, "offline", began)
+		seen, err := r.allSee(ctx, i, "offline", r.began)
 		if err != nil {
 			return nil, err
 		}
