@@ -228,7 +228,6 @@ type lossResult struct {
 	Accuracy   check.Accuracy
 	Violations []string
 	Wrong      []string // in the end
-	Suspected  float64  // times that a node was suspected
 }
 
 func (b *virtualBench) loss(ctx context.Context, l *lab) error {
@@ -240,8 +239,8 @@ func (b *virtualBench) loss(ctx context.Context, l *lab) error {
 	what := fmt.Sprintf("false offline under %.0f %% loss for %g h, %d nodes", 100*s.Loss, s.Hours, s.Nodes)
 	l.out.add(what, float64(r.Accuracy.FalseOfflines), "times", atMost(0))
 	l.out.add(what+": shown offline while there", r.Accuracy.FalseOffline.Seconds(), "s", atMost(0))
-	l.say("%s: %d watched people, %d times false offline, %.0f s in all, %d changes, %.0f suspicions, violations %v, wrong in the end %v",
-		what, r.Accuracy.Sights, r.Accuracy.FalseOfflines, r.Accuracy.FalseOffline.Seconds(), r.Accuracy.Changes, r.Suspected, r.Violations, r.Wrong)
+	l.say("%s: %d watched people, %d times false offline, %.0f s in all, %d changes, violations %v, wrong in the end %v",
+		what, r.Accuracy.Sights, r.Accuracy.FalseOfflines, r.Accuracy.FalseOffline.Seconds(), r.Accuracy.Changes, r.Violations, r.Wrong)
 	return nil
 }
 
