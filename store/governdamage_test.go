@@ -115,10 +115,11 @@ func TestGovernanceAboveADamagedRecordCountsUnderCutsOnceItIsMended(t *testing.T
 func (f *fixture) holds(p board.Position) bool {
 	is := true
 	err := f.s.view(func(m *memory, txn *badger.Txn) (err error) {
-		m.mu.RLock()
-		l := m.boards[p.Board].logOf(p.Origin())
+		b := m.boards[p.Board]
+		b.mu.Lock()
+		l := b.logOf(p.Origin())
 		st := l.st
-		m.mu.RUnlock()
+		b.mu.Unlock()
 		h, _, err := chainHash(txn, l, st, p.Seq)
 		if errors.Is(err, errDecode) {
 			return nil
