@@ -10,10 +10,12 @@ import (
 // check is one look whether a peer runs: first it is asked itself, or through one other node where it can't be reached,
 // then through three others at once.
 type check struct {
-	began    time.Time
-	deadline time.Time
-	wide     bool // the second step
-	asked    []asking
+	began  time.Time
+	since  time.Time // when the step began
+	direct bool      // in which it was asked itself
+	wide   bool      // it is the second one
+	asked  []asking
+	before int // of them were asked in the first step
 }
 
 // asking is a node that was asked to probe the peer.
@@ -34,14 +36,28 @@ const (
 )
 
 func (d *Detector) startCheck(p *peer) {
-	p.check = &check{began: d.now}
+	p.check = &check{began: d.now, since: d.now, direct: p.linked}
 	p.checked, p.again = d.now, time.Time{}
 	if p.linked {
 		d.probe(p)
-		p.check.deadline = d.now.Add(d.wait(p))
 		return
 	}
 	d.askOthers(p, 1)
+}
+
+// deadline of the step of p's check that is under way. Where nobody could be asked it is over at once.
+func (d *Detector) deadline(p *peer) time.Time {
+	c := p.check
+	if c.direct {
+		return c.since.Add(d.wait(p))
+	}
+	var most time.Duration
+	for _, a := range c.asked[c.before:] {
+		if h := d.peers[a.node]; h != nil {
+			most = max(most, d.wait(h)+d.wait(p))
+		}
+	}
+	return c.since.Add(most)
 }
 
 // probe asks p itself.
@@ -53,7 +69,7 @@ func (d *Detector) probe(p *peer) {
 	d.count("direct")
 }
 
-// askOthers asks n random neighbours that may know p to probe it. Where there are none the deadline is now.
+// askOthers asks n random neighbours that may know p to probe it.
 func (d *Detector) askOthers(p *peer, n int) {
 	var can []*peer
 	for _, h := range d.order {
@@ -61,7 +77,6 @@ func (d *Detector) askOthers(p *peer, n int) {
 			can = append(can, h)
 		}
 	}
-	p.check.deadline = d.now
 	for ; n > 0 && len(can) > 0; n-- {
 		i := d.c.Rand.IntN(len(can))
 		h := can[i]
@@ -76,9 +91,6 @@ func (d *Detector) askOthers(p *peer, n int) {
 		}
 		d.emit(Probe{Node: h.id, ID: d.last, Target: p.id})
 		d.count("indirect")
-		if t := d.now.Add(d.wait(h) + d.wait(p)); t.After(p.check.deadline) {
-			p.check.deadline = t
-		}
 	}
 }
 
@@ -93,6 +105,9 @@ func (c *check) hasAsked(n board.NodeID) bool {
 
 // look does what is due about p.
 func (d *Detector) look(p *peer) {
+	if d.now.Before(d.hold) {
+		return
+	}
 	kept := p.helps[:0]
 	for _, h := range p.helps {
 		if d.isDue(h.deadline) {
@@ -102,21 +117,24 @@ func (d *Detector) look(p *peer) {
 		}
 	}
 	p.helps = kept
-	for p.check != nil && d.isDue(p.check.deadline) {
+	if d.isDue(p.measureAt) {
+		d.measure(p)
+	}
+	for p.check != nil && d.isDue(d.deadline(p)) {
 		d.silent(p)
 	}
 	if p.check == nil && d.isDue(p.again) {
 		d.startCheck(p)
 	}
-	if p.state == Suspected && p.own && d.isDue(p.until) && !d.excused(p) {
+	if p.state == Suspected && p.own && d.isDue(d.until(p)) && !d.excused(p) {
 		d.die(p)
 	}
 }
 
 // silent goes on to a check's next step, or to its end.
 func (d *Detector) silent(p *peer) {
-	if !p.check.wide {
-		p.check.wide = true
+	if c := p.check; !c.wide {
+		c.wide, c.direct, c.since, c.before = true, false, d.now, len(c.asked)
 		d.circleStale = true // whoever is behind it in the circle isn't left alone meanwhile
 		d.askOthers(p, askAtOnce)
 		return
@@ -129,7 +147,7 @@ func (d *Detector) silent(p *peer) {
 			}
 		}
 		if heard == 0 && d.deafSince(p.check.began) {
-			d.sick = min(maxSick, d.sick+1)
+			d.ail(1)
 		}
 	}
 	p.check = nil
@@ -165,18 +183,17 @@ func (d *Detector) passed(p *peer) {
 }
 
 // answered takes an answer to a probe.
-func (d *Detector) answered(from *peer, id uint64, silent bool) {
+func (d *Detector) answered(from *peer, id uint64, silent, late bool) {
 	if from == nil {
 		return
 	}
+	d.heard(from, d.now)
 	for i, s := range from.sent {
 		if s.id == id && id != 0 {
-			late := from.trips.add(d.now, d.now.Sub(s.at))
-			d.lossy = moved(d.lossy, late, 64)
+			d.measured(from, d.now.Sub(s.at), late, s.at.Before(d.late))
 			from.sent[i] = sentProbe{}
 		}
 	}
-	d.heard(from, d.now)
 	p := d.peers[d.asked[id]]
 	if p == nil || p == from {
 		return

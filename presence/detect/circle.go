@@ -41,7 +41,7 @@ func (d *Detector) circles() {
 // dueAt is when p, next in a circle, is to be probed. What it says by itself makes up for a probe.
 func (d *Detector) dueAt(p *peer) time.Time {
 	t := p.checked
-	if p.last.After(t) && d.now.Sub(p.trips.at) < measureEvery {
+	if p.last.After(t) && d.now.Sub(p.trips.at) < measureEvery && p.measureAt.IsZero() {
 		t = p.last
 	}
 	return t.Add(p.pause)
@@ -130,7 +130,7 @@ func (d *Detector) strangers() bool {
 	if who == nil {
 		return false
 	}
-	who.check = &check{began: d.now, wide: true}
+	who.check = &check{began: d.now, since: d.now, wide: true}
 	who.checked = d.now
 	d.askOthers(who, 1)
 	if len(who.check.asked) == 0 {

@@ -25,6 +25,7 @@ type Config struct {
 	Patience  time.Duration // with a suspect, before it is dead; 1.5 s
 	Redial    time.Duration // for which a lost connection may be found again before others are asked; 2 s
 	Batch     time.Duration // for which what is to be told is collected at most; 200 ms
+	Drain     time.Duration // in which a loop that was late hears what has come meanwhile; 50 ms
 	Late      time.Duration // by which the own loop may be late before it is thought sick; 200 ms
 	Suspend   time.Duration // by which it is late when it didn't run at all; 5 s
 	Quiet     time.Duration // for which after that nobody is accused who wasn't heard again; 10 s
@@ -39,7 +40,7 @@ func (c *Config) setDefaults() {
 		{&c.Random, time.Second}, {&c.Circle, 2 * time.Second}, {&c.Slot, time.Second / 3}, {&c.Strangers, 30 * time.Second},
 		{&c.MinWait, 300 * time.Millisecond}, {&c.MaxWait, 5 * time.Second}, {&c.FirstWait, time.Second},
 		{&c.Patience, 1500 * time.Millisecond}, {&c.Redial, 2 * time.Second}, {&c.Batch, 200 * time.Millisecond},
-		{&c.Late, 200 * time.Millisecond}, {&c.Suspend, 5 * time.Second}, {&c.Quiet, 10 * time.Second}, {&c.VouchFor, 150 * time.Second},
+		{&c.Drain, 50 * time.Millisecond}, {&c.Late, 200 * time.Millisecond}, {&c.Suspend, 5 * time.Second}, {&c.Quiet, 10 * time.Second}, {&c.VouchFor, 150 * time.Second},
 	} {
 		if *d.v == 0 {
 			*d.v = d.d
@@ -57,6 +58,9 @@ type Detector struct {
 	asked map[uint64]board.NodeID  // targets of probes that others do for us
 	last  uint64                   // id of a probe
 	sick  int                      // how poor our own health is, 0 to maxSick
+	ill   time.Time                // since when it has been so poor; it mends by one each healEvery
+	late  time.Time                // when the own loop was late last
+	hold  time.Time                // nothing is concluded before, since what came meanwhile is still to be heard
 	lossy float64                  // how many answers of all neighbours come late
 	out   map[board.NodeID]*parcel // to be told
 	flush time.Time                // when; zero: nothing is to be told
@@ -73,8 +77,16 @@ type Detector struct {
 	effects []Effect // of the step under way
 }
 
-// maxSick bounds by how much poor health of our own stretches our patience: to eight times, as in Lifeguard.
-const maxSick = 7
+const (
+	// maxSick bounds by how much poor health of our own stretches our patience: to eight times, as in Lifeguard.
+	maxSick = 7
+	// maxLateSick is how much of it lateness alone makes, which is also taken off what others have to answer in.
+	maxLateSick = 2
+	// healEvery: a loop that is on time makes up for one that was late, also where there is nobody to prove it.
+	healEvery = 500 * time.Millisecond
+	// lateFor is how long after it was late an answer may still be one that had to wait for it.
+	lateFor = 2 * time.Second
+)
 
 // New makes a Detector that knows nobody yet.
 func New(c Config) *Detector {
@@ -120,6 +132,7 @@ func (d *Detector) Awaiting() []board.NodeID {
 // machine sleeps if there is one.
 func (d *Detector) Step(now time.Time, ev Event) []Effect {
 	d.effects, d.now = nil, now
+	d.heal()
 	if late := now.Sub(d.wake); !d.wake.IsZero() && late > d.c.Late {
 		d.overslept(late)
 	}
@@ -141,24 +154,41 @@ func (d *Detector) Wake() time.Time { return d.wake }
 // idleWake: even who waits for nothing looks at the clock so often, to notice that it slept.
 const idleWake = 2 * time.Second
 
+// lateWake is the same after it was late, so that it knows when it is so again.
+const lateWake = 100 * time.Millisecond
+
 // plan sets the time of the next Tick.
 func (d *Detector) plan() {
 	d.wake = d.now.Add(idleWake)
+	if d.isLate() {
+		d.wake = d.now.Add(lateWake)
+	}
 	d.wakeAt(d.flush)
 	d.wakeAt(d.nextProbe())
+	if d.now.Before(d.hold) {
+		d.wake = d.hold
+		return
+	}
+	if d.sick > 0 { // deadlines come nearer then
+		d.wakeAt(d.ill.Add(healEvery))
+	}
 	for _, p := range d.order {
+		if (p.check != nil || p.state == Suspected) && d.tardy(p) > 0 {
+			d.wakeAt(p.trips.tardyAt.Add(tardyFor + 1))
+		}
 		if p.check != nil {
-			d.wakeAt(p.check.deadline)
+			d.wakeAt(d.deadline(p))
 		} else {
 			d.wakeAt(p.again)
 		}
 		if p.state == Suspected && p.own {
-			if p.until.Before(p.grace) {
+			if until := d.until(p); until.Before(p.grace) {
 				d.wakeAt(p.grace)
 			} else {
-				d.wakeAt(p.until)
+				d.wakeAt(until)
 			}
 		}
+		d.wakeAt(p.measureAt)
 		for _, h := range p.helps {
 			d.wakeAt(h.deadline)
 		}
@@ -202,13 +232,13 @@ func (d *Detector) take(ev Event) {
 	case Probed:
 		d.heard(d.peers[ev.From], d.now)
 		if d.peers[ev.From] != nil {
-			d.emit(Answer{Node: ev.From, ID: ev.ID})
+			d.emit(Answer{Node: ev.From, ID: ev.ID, Late: d.isLate()})
 		}
 	case AskedFor:
 		d.heard(d.peers[ev.From], d.now)
 		d.askedFor(d.peers[ev.From], d.peers[ev.Target], ev.ID)
 	case Answered:
-		d.answered(d.peers[ev.From], ev.ID, ev.Silent)
+		d.answered(d.peers[ev.From], ev.ID, ev.Silent, ev.Late)
 	case Told:
 		d.heard(d.peers[ev.From], d.now)
 		d.told(d.peers[ev.From], ev.Suspicions)
@@ -224,16 +254,22 @@ func (d *Detector) take(ev Event) {
 // overslept makes up for time in which this node didn't run: nobody else can be blamed for it (Lifeguard). After a long
 // one it says that it runs before others ask, and concludes nothing about anybody whom it hasn't heard again.
 func (d *Detector) overslept(late time.Duration) {
-	d.sick = min(maxSick, d.sick+1+int(late/time.Second))
-	shift := late + d.c.Late // what has come meanwhile is still to be heard
+	switch {
+	case late >= d.c.Suspend:
+		d.ail(maxSick)
+	case d.sick < maxLateSick:
+		d.ail(1)
+	}
+	d.late, d.hold = d.now, d.now.Add(d.c.Drain)
+	shift := late
 	for _, p := range d.order {
 		if p.check != nil {
-			p.check.deadline = p.check.deadline.Add(shift)
+			p.check.since = p.check.since.Add(shift)
 		}
 		for i := range p.helps {
 			p.helps[i].deadline = p.helps[i].deadline.Add(shift)
 		}
-		p.until, p.again, p.grace = later(p.until, shift), later(p.again, shift), later(p.grace, shift)
+		p.from, p.again, p.grace = later(p.from, shift), later(p.again, shift), later(p.grace, shift)
 	}
 	if late < d.c.Suspend {
 		d.count("late")
@@ -246,12 +282,25 @@ func (d *Detector) overslept(late time.Duration) {
 		if p.again = (time.Time{}); !p.linked || p.state == Suspected {
 			p.again = p.grace
 		}
-		p.until = d.now.Add(d.c.Quiet + d.patience(p))
+		p.from = p.grace
 	}
 	d.circleStale = true
 	d.own.Incarnation++
 	d.sayAlive()
 }
+
+// ail makes our own health poorer.
+func (d *Detector) ail(by int) { d.sick, d.ill = min(maxSick, d.sick+by), d.now }
+
+// heal makes up for what was late before. Deadlines go by our health at their time: who was late a while ago isn't slow to accuse.
+func (d *Detector) heal() {
+	if n := int(d.now.Sub(d.ill) / healEvery); d.sick > 0 && n > 0 {
+		d.sick, d.ill = max(0, d.sick-n), d.ill.Add(time.Duration(n)*healEvery)
+	}
+}
+
+// isLate says whether what happens now had to wait for our own loop.
+func (d *Detector) isLate() bool { return !d.late.IsZero() && d.now.Sub(d.late) < lateFor }
 
 // later is t and d, if t is set.
 func later(t time.Time, d time.Duration) time.Time {
@@ -307,6 +356,8 @@ func (d *Detector) connected(p *peer) {
 	p.linked, p.heardOwn = true, d.own.Incarnation
 	if p.trips.at.IsZero() {
 		d.probe(p) // how far it is should be known before it matters
+		p.measures = 0
+		d.measureSoon(p)
 	}
 	switch p.state {
 	case Suspected:

@@ -47,12 +47,13 @@ type AskedFor struct {
 	ID           uint64
 }
 
-// Answered: From answers a Probe. Silent: the probe's target did not answer it. A word that comes along is a Said event
-// of its own, before this one.
+// Answered: From answers a Probe. Silent: the probe's target did not answer it. Late: From's own loop was late, so that the time
+// says little of the way. A word that comes along is a Said event of its own, before this one.
 type Answered struct {
 	From   board.NodeID
 	ID     uint64
 	Silent bool
+	Late   bool
 }
 
 // Told: From suspects nodes.
@@ -121,6 +122,7 @@ type Answer struct {
 	Node   board.NodeID
 	ID     uint64
 	Silent bool
+	Late   bool
 	Word   *Word // the target's, where it is news; nil: none goes along
 }
 

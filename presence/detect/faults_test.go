@@ -248,7 +248,7 @@ func TestALiarKillsNobody(t *testing.T) {
 					list = append(list, s)
 				}
 				old := words[w.nodes[1+w.rnd.IntN(9)].id]
-				evs := []Event{Told{liar.id, list}, Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(1000), true}}
+				evs := []Event{Told{liar.id, list}, Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(1000), true, false}}
 				if w.rnd.IntN(20) == 0 {
 					evs = append(evs, AskedFor{liar.id, w.nodes[w.rnd.IntN(10)].id, 2})
 				}
@@ -278,7 +278,7 @@ func TestALiarKillsNobody(t *testing.T) {
 		for range 100 {
 			for _, to := range w.nodes[1:] {
 				if old := words[w.nodes[7].id]; to.i != 7 {
-					w.send(0, to.i, "lie", Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(5000), false})
+					w.send(0, to.i, "lie", Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(5000), false, false})
 				}
 			}
 			w.run(100 * time.Millisecond)
@@ -331,7 +331,7 @@ func TestRubbishIsHarmless(t *testing.T) {
 		w := Word{Node: id(), Boot: [16]byte{byte(rnd.IntN(3))}, BootMs: rnd.Uint64N(9), Incarnation: rnd.Uint64N(20), Goodbye: rnd.IntN(50) == 0, Signed: signed}
 		evs := []Event{
 			Connected{id()}, Disconnected{id()}, Heard{id(), time.Duration(rnd.Int64N(int64(time.Second)))}, Relayed{id()}, Probed{id(), rnd.Uint64()},
-			AskedFor{id(), id(), rnd.Uint64()}, Answered{id(), rnd.Uint64N(d.last + 2), rnd.IntN(2) == 0}, Said{id(), w}, Tick{},
+			AskedFor{id(), id(), rnd.Uint64()}, Answered{id(), rnd.Uint64N(d.last + 2), rnd.IntN(2) == 0, false}, Said{id(), w}, Tick{},
 			Told{id(), []Suspicion{{id(), w.Boot, w.Incarnation, false}, {id(), w.Boot, rnd.Uint64(), true}}}, HeardSome{{id(), 0}},
 		}
 		if i%5000 == 0 {

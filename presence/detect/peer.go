@@ -32,11 +32,14 @@ type peer struct {
 	doubters  []board.NodeID // who has suspected it since it said its newest word
 	own       bool           // this node is one of them: a check of its own has failed
 	announced bool           // and has said so
-	until     time.Time      // when it is dead
+	from      time.Time      // from when on patience with it counts
 	reached   []board.TeamID // whose nodes have heard of the suspicion, from whoever
 	lost      Word           // the word it had when it died
 	fooled    int            // how often it wasn't dead after all
 	fooledAt  time.Time
+
+	measureAt time.Time // when it is asked how far it is, but for checks; zero: that is known
+	measures  int       // how often it was
 
 	helps    []help // others that wait for its sign of life
 	heardOwn uint64 // incarnation of this node's word that it was sent last
@@ -81,15 +84,18 @@ type roundTrips struct {
 	smoothed, variation time.Duration
 	least               time.Duration // about the shortest; creeps up where the way gets longer
 	late                float64       // how many of the last some came so late that something was sent twice
+	n                   int           // how many
 	at                  time.Time     // of the last one
+	tardy               time.Duration // a later one, for which one of the two was late, at tardyAt
+	tardyAt             time.Time
 }
 
 func (r *roundTrips) add(now time.Time, d time.Duration) (late bool) {
 	d = max(d, 1)
-	if r.at.IsZero() {
-		r.smoothed, r.variation, r.least = d, d/2, d
+	if r.at.IsZero() || d < r.smoothed/4 { // what came before it had to wait for something else, as at a start
+		r.smoothed, r.variation, r.least, r.n = d, d/2, d, 0
 	}
-	r.at = now
+	r.at, r.tardy, r.n = now, 0, r.n+1
 	diff := r.smoothed - d
 	if diff < 0 {
 		diff = -diff
@@ -103,6 +109,59 @@ func (r *roundTrips) add(now time.Time, d time.Duration) (late bool) {
 	r.late = moved(r.late, late, 16)
 	return late
 }
+
+// measured takes how long an answer of p took. Where p was late it counts for a while only, and where this node was, which is
+// made up for otherwise, not at all: the nodes of a machine that has just been started would be waited for as if they were far.
+func (d *Detector) measured(p *peer, took time.Duration, late, mine bool) {
+	r, most := &p.trips, d.c.MinWait/3
+	if !r.at.IsZero() {
+		most = r.smoothed
+	}
+	switch {
+	case took <= most || !late && !mine: // what was late can have been sooner only
+		d.lossy = moved(d.lossy, r.add(d.now, took), 64)
+	case !mine:
+		r.tardy, r.tardyAt = took, d.now
+	}
+	if !d.isKnown(p) && p.measureAt.IsZero() {
+		d.measureSoon(p)
+	}
+}
+
+// isKnown says whether there is no need to measure how far p is at other times than it is probed anyway. What looks far may
+// have been late without anybody's knowing.
+func (d *Detector) isKnown(p *peer) bool {
+	if p.trips.n < enough {
+		return false
+	}
+	if d.estimate(p) <= d.c.MinWait {
+		p.measures = 0
+		return true
+	}
+	return p.measures >= 4*enough
+}
+
+// measure asks p once more how far it is, where that isn't known well, at a time at which it can be found out.
+func (d *Detector) measure(p *peer) {
+	if p.measureAt = (time.Time{}); p.state != Alive || !p.linked || d.isKnown(p) {
+		return
+	}
+	if p.check == nil && !d.isLate() {
+		p.measures++
+		d.startCheck(p)
+	}
+	d.measureSoon(p)
+}
+
+func (d *Detector) measureSoon(p *peer) {
+	wait := d.c.Random << min(p.measures/enough, 4)
+	p.measureAt = d.now.Add(d.between(wait, 2*wait))
+}
+
+const (
+	enough   = 3               // round trips say how far a peer is
+	tardyFor = 3 * time.Second // for which a late answer counts
+)
 
 // lateBy: an answer that comes so much later than twice the shortest way, or more, had something lost on its way.
 const lateBy = 50 * time.Millisecond
@@ -121,19 +180,39 @@ func (d *Detector) wait(p *peer) time.Duration {
 }
 
 func (d *Detector) timeout(p *peer) time.Duration {
+	return min(max(d.estimate(p), d.tardy(p)), d.c.MaxWait)
+}
+
+func (d *Detector) estimate(p *peer) time.Duration {
 	if p.trips.at.IsZero() {
 		return d.c.FirstWait
 	}
 	return min(max(p.trips.smoothed+4*p.trips.variation, d.c.MinWait), d.c.MaxWait)
 }
 
+// tardy is what a late answer of a moment ago asks for.
+func (d *Detector) tardy(p *peer) time.Duration {
+	if p.trips.tardy == 0 || d.now.Sub(p.trips.tardyAt) > tardyFor {
+		return 0
+	}
+	return p.trips.tardy * 3 / 2
+}
+
 // maxPatience bounds what loss, our own health and old mistakes make of it.
 const maxPatience = time.Minute
+
+// until when p, who is suspected, may show that it runs.
+func (d *Detector) until(p *peer) time.Time { return p.from.Add(d.patience(p)) }
 
 // patience is how long p may be suspected before it is dead. On a path that loses nothing it is what Config says; where
 // answers often come late, as loss makes them, so much more that a few lost in a row are no death.
 func (d *Detector) patience(p *peer) time.Duration {
-	base := max(d.c.Patience, 5*d.timeout(p))
+	base := max(d.c.Patience, d.tardy(p))
+	if p.trips.at.IsZero() {
+		base = max(base, 2*d.c.FirstWait)
+	} else {
+		base = max(base, 3*d.estimate(p))
+	}
 	loss := max(0, max(p.trips.late, d.lossy)-usualLate)
 	base += time.Duration(float64(base) * lossWeight * loss)
 	fooled := max(0, p.fooled-int(d.now.Sub(p.fooledAt)/fooledFor))

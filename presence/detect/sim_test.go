@@ -52,13 +52,14 @@ type node struct {
 	boots  int
 	up     bool
 	paused bool
-	slow   time.Duration // each step comes so much later, at random
+	slow   time.Duration // its loop comes so much later, at random, and then does all that waits
 	queued []func()
 	lies   bool // it says of everybody that they run
 	ticks  int  // only the newest tick counts
 	health map[board.NodeID]Health
 	seen   map[board.NodeID][]Health
-	free   time.Time // it works off one thing after the other
+	turn   []func()
+	stall  time.Time // until which it gets no processor
 }
 
 type conn struct {
@@ -382,17 +383,27 @@ func (x *node) do(f func()) {
 	case !x.up:
 	case x.paused:
 		x.queued = append(x.queued, f)
-	case x.slow > 0:
+	case x.stall.After(x.w.now):
 		boots := x.boots
-		if x.free.Before(x.w.now) {
-			x.free = x.w.now
+		x.w.after(x.stall.Sub(x.w.now), func() {
+			if x.boots == boots {
+				x.do(f)
+			}
+		})
+	case x.slow > 0:
+		if x.turn = append(x.turn, f); len(x.turn) > 1 {
+			return
 		}
-		x.free = x.free.Add(time.Duration(x.w.rnd.Int64N(int64(x.slow))))
-		x.w.after(x.free.Sub(x.w.now), func() {
-			if x.up && x.boots == boots {
-				if x.paused {
-					x.queued = append(x.queued, f)
-				} else {
+		boots := x.boots
+		x.w.after(time.Duration(x.w.rnd.Int64N(int64(x.slow))), func() {
+			turn := x.turn
+			x.turn = nil
+			switch {
+			case !x.up || x.boots != boots:
+			case x.paused:
+				x.queued = append(x.queued, turn...)
+			default:
+				for _, f := range turn {
 					f()
 				}
 			}
@@ -441,7 +452,7 @@ func (x *node) carryOut(e Effect) {
 		if e.Word != nil {
 			events = append(events, Said{x.id, *e.Word})
 		}
-		w.send(x.i, w.index(e.Node), "answer", append(events, Answered{x.id, e.ID, e.Silent})...)
+		w.send(x.i, w.index(e.Node), "answer", append(events, Answered{x.id, e.ID, e.Silent, e.Late})...)
 	case Tell:
 		for _, n := range e.Nodes {
 			var events []Event
@@ -484,6 +495,23 @@ func (w *world) kill(i int, reset bool) {
 		default:
 			w.giveUp(i, j)
 		}
+	}
+}
+
+// crowd lets all nodes share a machine that has too much to do for d: each runs for a moment and then waits for the
+// processor, for as long as most.
+func (w *world) crowd(d, most time.Duration) {
+	end := w.now.Add(d)
+	for _, x := range w.nodes {
+		var turn func()
+		turn = func() {
+			if w.now.After(end) {
+				return
+			}
+			x.stall = w.now.Add(time.Duration(w.rnd.Int64N(int64(most))))
+			w.after(x.stall.Sub(w.now)+time.Duration(w.rnd.Int64N(int64(50*time.Millisecond))), turn)
+		}
+		turn()
 	}
 }
 

@@ -19,7 +19,7 @@ func (d *Detector) set(p *peer, s State) {
 	d.circleStale = true
 	if s != Suspected {
 		p.by, p.own, p.announced, p.reached = nil, false, false, nil
-		p.until, p.again = time.Time{}, time.Time{}
+		p.from, p.again = time.Time{}, time.Time{}
 	}
 	if s == Dead || s == Left {
 		p.check = nil
@@ -38,7 +38,7 @@ func (d *Detector) accuse(p *peer) {
 		return
 	}
 	if p.state != Suspected {
-		p.until = d.now.Add(d.patience(p))
+		p.from = d.now
 		p.by = []board.NodeID{d.c.Self}
 		p.own = true
 		d.count("accused")
@@ -239,7 +239,7 @@ func (d *Detector) toldOf(from, p *peer, s Suspicion) {
 		return
 	}
 	p.by, p.own = []board.NodeID{from.id}, false
-	p.until = d.now.Add(d.patience(p))
+	p.from = d.now
 	d.set(p, Suspected)
 	if p.check == nil {
 		d.startCheck(p)
@@ -254,7 +254,7 @@ func (d *Detector) doubted(from *peer, s Suspicion) {
 	if s.Boot == d.own.Boot && s.Incarnation >= d.own.Incarnation {
 		d.count("refuted")
 		if !s.Dead {
-			d.sick = min(maxSick, d.sick+1)
+			d.ail(1)
 		}
 		d.own.Incarnation++
 		d.sayAlive()

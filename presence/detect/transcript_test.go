@@ -226,9 +226,9 @@ func (s *transcript) step(ev Event) {
 			} else if s.mute[who] {
 				text = "probe " + who
 			}
-			answer := reply{s.now.Add(2 * time.Millisecond), Answered{e.Node, e.ID, false}}
+			answer := reply{s.now.Add(2 * time.Millisecond), Answered{e.Node, e.ID, false, false}}
 			if who != about && s.mute[about] {
-				answer = reply{s.now.Add(300 * time.Millisecond), Answered{e.Node, e.ID, true}}
+				answer = reply{s.now.Add(300 * time.Millisecond), Answered{e.Node, e.ID, true, false}}
 			}
 			if !s.mute[who] {
 				i := len(s.later)

@@ -53,7 +53,7 @@ var peopleBugs = []bug{
 	{
 		name: "give who is suspected no time to answer",
 		file: "presence/detect/check.go",
-		old:  "\tif p.state == Suspected && p.own && d.isDue(p.until)",
+		old:  "\tif p.state == Suspected && p.own && d.isDue(d.until(p))",
 		new:  "\tif p.state == Suspected && p.own",
 
 		tests: "TestTranscripts|TestLossKillsNobody", packages: []string{"./presence/detect"},
