@@ -86,6 +86,11 @@ func (l *loop) run(ctx context.Context) error {
 		case ev := <-l.events:
 			l.handle(ev)
 		case f := <-l.calls:
+			select {
+			case <-l.feed.nudge: // who calls after a commit is answered with it: no other nudge may follow
+				l.takeFeed()
+			default:
+			}
 			f()
 		case <-l.feed.nudge:
 			l.takeFeed()

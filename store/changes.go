@@ -252,20 +252,22 @@ func (s *Store) OnCommit(f func([]Committed)) {
 	s.hooks = append(s.hooks, f)
 }
 
-// notify nudges everybody.
+// notify tells replication, and then nudges everybody: who is nudged may ask it what it makes of the commit.
 func (s *Store) notify(events []Committed) {
 	s.subsMu.Lock()
 	hooks := s.hooks
-	for ch := range s.subs {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
 	s.subsMu.Unlock()
 	if len(events) > 0 {
 		for _, f := range hooks {
 			f(events)
+		}
+	}
+	s.subsMu.Lock()
+	defer s.subsMu.Unlock()
+	for ch := range s.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
 		}
 	}
 }
