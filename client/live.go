@@ -10,7 +10,7 @@ import (
 )
 
 // Say gives messages to those people of a team who are there now (or to the targets that they name). The answer says how
-// many people and nodes that were. Nobody stores them, and Say doesn't try again: a live message comes once or not at all.
+// many people and nodes that were, and how many nodes missed it. Nobody stores them, and Say doesn't try again: a live message comes once or not at all.
 func (c *Client) Say(ctx context.Context, team string, messages ...*weftv1.LiveSend) (*weftv1.LiveSendResponse, error) {
 	res, err := c.Live.Send(ctx, connect.NewRequest(&weftv1.LiveSendRequest{Team: team, Messages: messages}))
 	if err != nil {

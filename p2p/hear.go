@@ -13,7 +13,6 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
-	"weft/presence/hub"
 	"weft/team"
 )
 
@@ -31,7 +30,8 @@ type hearing struct {
 type heardBeat struct {
 	boot   [16]byte
 	number uint64
-	before [16]byte // the boot before this one: if it comes back, two clones of one node are running
+	before [16]byte // the boot before this one: if it speaks again, two clones of one node are running
+	sent   uint64   // the latest stamp of any
 	spent  float64  // beats of late, less what time has made good
 	at     time.Time
 }
@@ -114,7 +114,7 @@ func (t *topic) judge(from board.NodeID, data []byte) error {
 	case *weftv1.TopicMessage_Presence:
 		return t.untaken(t.m.voices.takeBeat(from, t.team, m.Presence))
 	case *weftv1.TopicMessage_Live:
-		return t.untaken(t.m.lives.take(from, t.team, m.Live))
+		return t.untaken(t.m.voices.takeLive(from, t.team, m.Live))
 	}
 	return rejected{"unknown_kind", false} // of a later version
 }
@@ -122,11 +122,8 @@ func (t *topic) judge(from board.NodeID, data []byte) error {
 // untaken is what Presence had against a message as a reason to drop it. A message that is in order is passed on though it
 // wasn't taken: others may not have it.
 func (t *topic) untaken(err error) error {
-	switch {
-	case err == nil, errors.As(err, new(rejected)), errors.Is(err, board.ErrMalformed):
+	if err == nil || errors.As(err, new(rejected)) || errors.Is(err, board.ErrMalformed) {
 		return err
-	case errors.Is(err, hub.ErrExpired):
-		return rejected{"expired", false}
 	}
 	t.m.stats.refused.WithLabelValues("topic_message_not_taken").Inc()
 	return nil
@@ -294,9 +291,9 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 	if !board.Verify(n, board.SignBeat, s.Object, s.Signature) {
 		return rejected{"bad_signature", true}
 	}
-	t.note(n, boot, b.Number, last)
+	t.note(n, boot, &b, last)
 	if n != from {
-		t.m.voices.heardThrough(n)
+		t.m.voices.heardThrough(n, board.HLC(b.SentHlc))
 	}
 	t.m.clocks.heard(n, board.HLC(b.SentHlc), t.m.o.Now())
 	ask := from
@@ -312,20 +309,22 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 	return nil
 }
 
-// note remembers a beat. Boots that alternate (A, B, A) are two clones of one node: nothing breaks, people should know.
-func (t *topic) note(n board.NodeID, boot [16]byte, number uint64, last *heardBeat) {
+// note remembers a beat. Boots that alternate (A, B, A) are two clones of one node: nothing breaks, people should know. An
+// old beat that somebody says again, which anybody can, is no sign of one.
+func (t *topic) note(n board.NodeID, boot [16]byte, b *weftv1.Beat, last *heardBeat) {
 	switch {
 	case last == nil:
-		last = &heardBeat{boot: boot, number: number}
+		last = &heardBeat{boot: boot, number: b.Number}
 		t.heard.last[n] = last
 	case last.boot == boot:
-		last.number = number
+		last.number = b.Number
 	default:
-		if last.before == boot {
+		if last.before == boot && b.SentHlc > last.sent {
 			t.m.stats.replica.WithLabelValues("clone").Inc()
 			t.m.log.Warn("two copies of one node are running; stop one of them", "node", n.String())
 		}
-		last.before, last.boot, last.number = last.boot, boot, number
+		last.before, last.boot, last.number = last.boot, boot, b.Number
 	}
+	last.sent = max(last.sent, b.SentHlc)
 	last.spend(t.m.o.Now())
 }

@@ -1,145 +1,192 @@
 package p2p
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/hub"
 	"weft/team"
 )
 
-// The live lane: messages for who is there now, signed by the device that says them. Nothing of it is stored.
+// The live lane: messages for who is there now, signed by the device that says them. Nothing of it is stored. What a batch looks
+// like and who may say it, package hub knows; here is from whom it may come, what that peer may make this node do, and where it goes.
 const (
-	maxLiveBatch    = 256       // messages in one
-	maxLiveBody     = 16 << 10  // bytes of one
-	maxLiveKind     = 64        // bytes of its name
-	maxLiveBytes    = 224 << 10 // of a batch, so that it fits into a topic message too
-	maxLiveTTL      = 5 * time.Second
-	liveClock       = time.Minute // by which a sender's clock may be wrong
-	liveBatches     = 5000        // of a device a second, and of a node
-	liveBatchesMost = 10000
-	liveMessages    = 50000
-	liveMost        = 100000
-	maxLiveDevices  = 4096 // whose rates are known at a time
+	// liveWait is how long a sender waits for peers that are behind.
+	liveWait = 500 * time.Millisecond
+	// livePatience is for how long all senders together wait for one peer before they leave it behind, and livePatienceBack
+	// what share of the time it gets back: whoever reads slowly on purpose holds up others no more than that.
+	livePatience     = 2 * time.Second
+	livePatienceBack = 4
+	// liveAge: of a peer to which something waits for so long, more live messages would come too late.
+	liveAge = time.Second
 )
 
-// lives judges live messages that come in.
-type lives struct {
-	m *Mesh
-
-	mu    sync.Mutex
-	rates map[[32]byte]*liveRate // guarded by mu; of devices and of nodes that passed them on
-}
-
-type liveRate struct{ batches, messages *rate.Limiter }
-
-func newLives(m *Mesh) *lives { return &lives{m: m, rates: map[[32]byte]*liveRate{}} }
-
-// spends takes a batch off a device's or node's rate. False: there is nothing left.
-func (l *lives) spends(who [32]byte, messages int) bool {
-	l.mu.Lock()
-	r := l.rates[who]
-	if r == nil {
-		if len(l.rates) >= maxLiveDevices {
-			clear(l.rates)
-		}
-		r = &liveRate{rate.NewLimiter(liveBatches, liveBatchesMost), rate.NewLimiter(liveMessages, liveMost)}
-		l.rates[who] = r
-	}
-	l.mu.Unlock()
-	return r.batches.Allow() && r.messages.AllowN(time.Now(), messages)
-}
-
 // SendLive sends signed live messages of one of this node's people: to the given nodes or, without any, to all of the team.
-// It says to how many they went. It never waits. It is part of hub.Wire.
-func (m *Mesh) SendLive(t board.TeamID, nodes []board.NodeID, s *weftv1.Signed) (sent int, err error) {
-	if len(s.GetObject()) > maxLiveBytes {
-		return 0, fmt.Errorf("couldn't send live messages of %d bytes at once; send fewer: %w", len(s.GetObject()), board.ErrTooLarge)
-	}
+// Where a peer is behind it waits a moment. It says to how many they went, and how many nodes that run they couldn't be
+// given to. It is part of hub.Wire.
+func (m *Mesh) SendLive(ctx context.Context, t board.TeamID, nodes []board.NodeID, s *weftv1.Signed) (sent, missed int, err error) {
 	if !m.who.mayReceive(m.self, t) {
-		return 0, fmt.Errorf("couldn't send live messages to a team that this node isn't in: %w", board.ErrNotMember)
+		return 0, 0, fmt.Errorf("couldn't send live messages to a team that this node isn't in: %w", board.ErrNotMember)
 	}
 	f, ok := m.voices.encodeSpoken(&weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: s}}, t)
 	if !ok {
-		return 0, fmt.Errorf("couldn't encode live messages: %w", board.ErrTooLarge)
+		return 0, 0, fmt.Errorf("couldn't encode live messages: %w", board.ErrTooLarge)
 	}
 	if len(nodes) == 0 {
-		told, far := m.voices.tellTeam(f, t)
-		if far > 0 {
-			m.subs.say(t, &weftv1.TopicMessage{Message: &weftv1.TopicMessage_Live{Live: s}})
+		voices, far := m.voices.ofTeam(t)
+		switch {
+		case far == 0:
+		case m.subs.say(t, &weftv1.TopicMessage{Message: &weftv1.TopicMessage_Live{Live: s}}):
+			sent = far
+		default:
+			missed = far
 		}
-		return told + far, nil
+		told, behind := tellPatiently(ctx, voices, f)
+		return sent + told, missed + behind, nil
 	}
+	var voices []*voice
 	for _, n := range nodes {
-		if v := m.voices.voiceTo(n); v != nil && v.say(f, false) {
-			sent++
+		if v := m.voices.voiceTo(n); v != nil {
+			voices = append(voices, v)
+		} else {
+			missed++
 		}
 	}
-	return sent, nil
+	told, behind := tellPatiently(ctx, voices, f)
+	return told, missed + behind, nil
 }
 
-// take judges a batch that came on from's stream or, with a team, on that team's topic: the cheap parts first, then its one
-// signature. Messages that are too old are left out; they are counted by Presence.
-func (l *lives) take(from board.NodeID, topic board.TeamID, s *weftv1.Signed) error {
-	if len(s.GetObject()) > maxLiveBytes {
-		return rejected{"too_large", true}
-	}
-	b := new(weftv1.LiveBatch)
-	if err := decode(s.GetObject(), b); err != nil {
-		return err
-	}
-	if len(b.Team) != 32 || len(b.User) != 32 || len(b.Node) != 32 || len(s.Key) != 32 || len(b.Messages) == 0 || len(b.Messages) > maxLiveBatch {
-		return rejected{"malformed", true}
-	}
-	t, u, n := board.TeamID(b.Team), board.UserID(b.User), board.NodeID(b.Node)
-	if topic != (board.TeamID{}) && t != topic {
-		return rejected{"wrong_team", true}
-	}
-	if topic == (board.TeamID{}) && n != from { // on a stream each node speaks for its own people
-		return rejected{"of_another", true}
-	}
-	for _, m := range b.Messages {
-		if len(m.Id) != 16 || len(m.Kind) > maxLiveKind || len(m.Body) > maxLiveBody || m.TtlMs == 0 || m.TtlMs > uint32(maxLiveTTL/time.Millisecond) ||
-			len(m.Target) != 0 && len(m.Target) != 32 || len(m.Board) != 0 && len(m.Board) != 16 || len(m.Target) > 0 && topic != (board.TeamID{}) {
-			return rejected{"malformed", true}
+// tellPatiently queues live messages for some peers: first for all that keep up, then for the others as they catch up.
+func tellPatiently(ctx context.Context, voices []*voice, f spoken) (told, behind int) {
+	var late []*voice
+	for _, v := range voices {
+		switch v.queue(f) {
+		case queued:
+			told++
+		case queueFull:
+			late = append(late, v)
 		}
 	}
-	st, ok := l.m.o.Store.Team(t)
-	if !ok || !st.IsNode(n) || !st.IsNode(from) || !st.IsNode(l.m.self) {
-		return rejected{"unknown_origin", false}
+	until := time.Now().Add(liveWait)
+	for _, v := range late {
+		switch v.queueBy(ctx, f, until) {
+		case queued:
+			told++
+		case queueFull:
+			behind++
+		}
 	}
-	if r := st.Role(u); r < team.Member || r == team.None {
-		return rejected{"may_not_write", false}
+	return told, behind
+}
+
+// queueBy queues live messages as soon as there is room for them, but not after until, and not where the peer has been waited for too
+// long already.
+func (v *voice) queueBy(ctx context.Context, f spoken, until time.Time) queueing {
+	for {
+		room := v.room()
+		if q := v.queue(f); q != queueFull {
+			return q
+		}
+		began := time.Now()
+		left := min(until.Sub(began), v.patience(began, 0))
+		if left <= 0 || ctx.Err() != nil {
+			v.countFull(f)
+			return queueFull
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-room:
+		case <-timer.C:
+		case <-v.ended:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		now := time.Now()
+		v.patience(now, now.Sub(began))
 	}
-	if !slices.Contains(st.Devices(u), board.DeviceID(s.Key)) {
-		return rejected{"unknown_device", false}
+}
+
+// room is closed when less waits for the peer.
+func (v *voice) room() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.mu.room == nil {
+		v.mu.room = make(chan struct{})
 	}
-	if n == l.m.self {
+	return v.mu.room
+}
+
+// patience is how long the peer may still be waited for, when a wait is taken off.
+func (v *voice) patience(now time.Time, waited time.Duration) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.mu.patience = max(0, min(livePatience, v.mu.patience+now.Sub(v.mu.patientAt)/livePatienceBack)-waited)
+	v.mu.patientAt = now
+	return v.mu.patience
+}
+
+// takeLive judges a batch that came on from's stream or, with a team, on that team's topic: the cheap parts first, then its one
+// signature. Until that is good, it costs nobody but from.
+func (p *presence) takeLive(from board.NodeID, topic board.TeamID, s *weftv1.Signed) error {
+	if len(s.GetObject()) > hub.MaxLiveBytes {
+		return rejected{"too_large", true}
+	}
+	raw := new(weftv1.LiveBatch)
+	if err := decode(s.GetObject(), raw); err != nil {
+		return err
+	}
+	b, err := hub.ParseLive(s, raw)
+	switch onTopic := topic != (board.TeamID{}); {
+	case err != nil, onTopic && b.Target != (board.UserID{}):
+		return rejected{"malformed", true}
+	case onTopic && b.Team != topic:
+		return rejected{"wrong_team", true}
+	case !onTopic && b.Node != from: // on a stream each node speaks for its own people
+		return rejected{"of_another", true}
+	case b.Node == p.m.self:
 		return rejected{"own", false}
 	}
-	now := l.m.o.Now().UnixMilli()
-	if !slices.ContainsFunc(b.Messages, func(m *weftv1.LiveMessage) bool {
-		return int64(m.SentMs)+int64(m.TtlMs)+liveClock.Milliseconds() > now && int64(m.SentMs) < now+liveClock.Milliseconds()
-	}) {
-		return rejected{"expired", false}
+	st, ok := p.m.o.Store.Team(b.Team)
+	if !ok || !st.IsNode(b.Node) || !st.IsNode(from) || !st.IsNode(p.m.self) {
+		return rejected{"unknown_origin", false}
 	}
-	if !l.spends([32]byte(s.Key), len(b.Messages)) || !l.spends([32]byte(b.Node), len(b.Messages)) {
+	switch err := b.Allowed(st); {
+	case errors.Is(err, team.ErrReadOnly), errors.Is(err, team.ErrTeamClosed):
+		return rejected{"may_not_write", false}
+	case err != nil:
+		return rejected{"not_member", false}
+	case !slices.Contains(st.Devices(b.User), b.Device):
+		return rejected{"unknown_device", false}
+	case !b.InTime(p.m.o.Now()):
+		return rejected{"expired", false}
+	case !p.mayHearLive(from, b):
 		return rejected{"too_often", false}
 	}
-	if !board.Verify([32]byte(s.Key), board.SignLive, s.Object, s.Signature) {
+	if !board.Verify(b.Device, board.SignLive, s.Object, s.Signature) {
 		return rejected{"bad_signature", true}
 	}
-	if !bytes.Equal(b.Node, from[:]) {
-		l.m.voices.heardThrough(n)
-	}
-	if l.m.o.Presence == nil {
+	if p.people == nil {
 		return nil
 	}
-	return l.m.o.Presence.ReceiveLive(from, s, b)
+	err = p.people.ReceiveLive(b)
+	switch {
+	case errors.Is(err, hub.ErrExpired):
+		return rejected{"expired", false}
+	case errors.As(err, new(*hub.BusyError)):
+		return rejected{"too_often", false}
+	}
+	return err
+}
+
+// mayHearLive takes a batch off what a peer may say and pass on.
+func (p *presence) mayHearLive(from board.NodeID, b *hub.Batch) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := p.mu.mates[from]
+	return x != nil && x.live.Take(hub.PeerLive, p.m.o.Now(), len(b.Events), b.Bytes) == 0
 }

@@ -41,7 +41,6 @@ type Mesh struct {
 	asks    *asks
 	voices  *presence
 	probes  *probing // owns the Detector
-	lives   *lives
 	hidden  atomic.Pointer[map[board.TeamID][]Hidden] // as last looked for
 	clocks  skews                                     // of other nodes
 	sent    *sent                                     // about each team
@@ -99,7 +98,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 	m.peers = newPeering(m)
 	m.lobby = newLobby(m)
 	m.records = newRecords()
-	m.voices, m.lives = newPresence(m), newLives(m)
+	m.voices = newPresence(m)
 	m.probes = newProbing(m)
 	m.voices.prober = m.probes
 	if m.subs, err = newTopics(m); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/hub"
 	"weft/team"
 )
 
@@ -86,10 +87,10 @@ func (f *fakePeople) ReceiveBeat(from board.NodeID, raw *weftv1.Signed, b *weftv
 	return nil
 }
 
-func (f *fakePeople) ReceiveLive(_ board.NodeID, _ *weftv1.Signed, b *weftv1.LiveBatch) error {
+func (f *fakePeople) ReceiveLive(b *hub.Batch) error {
 	f.locked(func() {
-		for _, m := range b.Messages {
-			f.lives[[16]byte(m.Id)]++
+		for _, e := range b.Events {
+			f.lives[e.ID]++
 		}
 	})
 	return nil

@@ -14,6 +14,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/presence/detect"
+	"weft/presence/hub"
 	"weft/team"
 )
 
@@ -52,8 +53,8 @@ type Presence interface {
 	SettingsFor(n board.NodeID) []*weftv1.OwnSetting
 	// ReceiveBeat takes a beat whose form and signature are good and whose node is of the team.
 	ReceiveBeat(from board.NodeID, raw *weftv1.Signed, b *weftv1.PresenceBeat) error
-	// ReceiveLive takes live messages of a device that may write in the team; their signature is good.
-	ReceiveLive(from board.NodeID, raw *weftv1.Signed, b *weftv1.LiveBatch) error
+	// ReceiveLive takes live messages that are allowed, in time, and signed by their device.
+	ReceiveLive(b *hub.Batch) error
 	// ReceiveSetting takes what one of this node's people has set at another of their homes.
 	ReceiveSetting(from board.NodeID, s *weftv1.OwnSetting) error
 	// NodeHealth says what is thought of n now.
@@ -138,11 +139,13 @@ type mate struct {
 	fails   int
 	pulseAt time.Time // when the next pulse is due
 	cut     time.Time // since when there is no stream to it
+	said    board.HLC // when it said the newest of what came through others, by its clock
 	relayed time.Time // when something that it signed came through others last
 	digests time.Time // when its digests were asked for last
 	differs differs   // what they are to be asked for as soon as they may be
 	wholeAt time.Time // when others are asked next for what it said; see heardThrough
 	wholes  int       // how often they were
+	live    hub.Budget
 }
 
 // differs says what a teammate holds that is known to be otherwise here.

@@ -68,33 +68,29 @@ func (m *Mesh) SendBeat(t board.TeamID, b *weftv1.PresenceBeat) {
 	if !ok {
 		return
 	}
-	_, far := m.voices.tellTeam(f, t)
+	voices, far := m.voices.ofTeam(t)
+	for _, v := range voices {
+		v.say(f, false)
+	}
 	if far > 0 {
 		m.subs.say(t, &weftv1.TopicMessage{Message: &weftv1.TopicMessage_Presence{Presence: s}})
 	}
 }
 
-// tellTeam queues a frame for each node of a team that there is a stream to. It says to how many, and how many more run.
-func (p *presence) tellTeam(f spoken, t board.TeamID) (told, far int) {
+// ofTeam are the streams to the nodes of a team, and how many more run that there is none to.
+func (p *presence) ofTeam(t board.TeamID) (voices []*voice, far int) {
 	st := p.m.who.view.Load().teams[t]
 	if st == nil {
-		return 0, 0
+		return nil, 0
 	}
-	var voices []*voice
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, n := range st.Nodes() {
 		if x := p.mu.mates[n]; x != nil && x.out != nil && slices.Contains(x.teams, t) {
 			voices = append(voices, x.out)
 		}
 	}
-	far = len(p.far(t))
-	p.mu.Unlock()
-	for _, v := range voices {
-		if v.say(f, false) {
-			told++
-		}
-	}
-	return told, far
+	return voices, len(p.far(t))
 }
 
 // AskWhole asks for all that is known of a node's people in some teams: the node itself or, where there is no stream to it,
@@ -211,7 +207,7 @@ func (p *presence) takeBeat(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 	}
 	p.mu.Unlock()
 	if from != n {
-		p.heardThrough(n)
+		p.heardThrough(n, beat.sent)
 	}
 	if p.people == nil || !fresh {
 		return nil

@@ -177,7 +177,7 @@ func (e *ear) take(f *weftv1.PresenceFrame, size int) error {
 			err = e.p.takeDigests(e, f.Digests)
 		}
 	case *weftv1.PresenceFrame_Live:
-		err = e.p.m.lives.take(e.node, board.TeamID{}, f.Live)
+		err = e.p.takeLive(e.node, board.TeamID{}, f.Live)
 	case *weftv1.PresenceFrame_Setting:
 		if may(e.sets) {
 			err = e.p.takeSetting(e, f.Setting)

@@ -83,6 +83,11 @@ func TestBadPresenceFrames(t *testing.T) {
 		}
 		return &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: signedLive(n.id.Device, l)}}
 	}
+	foreign := func(s *weftv1.Signed) *weftv1.Signed {
+		key := randomKey().Public()
+		s.Key = key[:]
+		return s
+	}
 	type bad struct {
 		name  string
 		frame *weftv1.PresenceFrame
@@ -97,7 +102,9 @@ func TestBadPresenceFrames(t *testing.T) {
 		{"beat for a team that isn't shared", beat(func(b *weftv1.PresenceBeat) { b.Team = theirs[:] }, b.key), "refused_total/presence_unknown_origin"},
 	}
 	byCyd := []bad{
-		{"live of a person of another device", live(c, crew, func(l *weftv1.LiveBatch) { l.User = a.id.User[:] }), "refused_total/live_unknown_device"},
+		{"live of a person of another node", live(c, crew, func(l *weftv1.LiveBatch) { l.User = a.id.User[:] }), "refused_total/live_not_member"},
+		{"live of another device", &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: foreign(c.lives(crew, 1, nil))}}, "refused_total/live_unknown_device"},
+		{"live for a stranger", live(c, crew, func(l *weftv1.LiveBatch) { l.Messages[0].Target = make([]byte, 32); l.Messages[0].Target[0] = 1 }), "refused_total/live_not_member"},
 		{"live in a team that isn't shared", live(c, theirs, nil), "refused_total/live_unknown_origin"},
 		{"live of another node", live(c, crew, func(l *weftv1.LiveBatch) { l.Node = a.mesh.self[:] }), "offences_total/live_of_another"},
 		{"live that lives too long", live(c, crew, func(l *weftv1.LiveBatch) { l.Messages[0].TtlMs = 5001 }), "offences_total/live_malformed"},

@@ -37,15 +37,18 @@ type voice struct {
 
 	mu struct {
 		sync.Mutex
-		first   *spoken  // the first pulse: nothing goes before it
-		begun   bool     // first was set
-		urgent  []spoken // probes and answers: they go before all else
-		rest    []spoken // pulses, beats, live messages, in order
-		bytes   int      // of rest
-		wholes  []wholeKey
-		told    *weftv1.Signed // this node's own word, as the peer was told last
-		closed  bool
-		leaving bool // what waits is the last to be said
+		first     *spoken       // the first pulse: nothing goes before it
+		begun     bool          // first was set
+		urgent    []spoken      // probes and answers: they go before all else
+		rest      []spoken      // pulses, beats, live messages, in order
+		bytes     int           // of rest
+		room      chan struct{} // closed when half of rest is free again; nil: nobody waits
+		patience  time.Duration // see voice.patience
+		patientAt time.Time
+		wholes    []wholeKey
+		told      *weftv1.Signed // this node's own word, as the peer was told last
+		closed    bool
+		leaving   bool // what waits is the last to be said
 	}
 }
 
@@ -55,6 +58,7 @@ type spoken struct {
 	kind  trafficKind
 	teams []board.TeamID // that it is about: only a node of all of them may have it; none: any teammate
 	home  board.UserID   // whose home only may have it; zero: it is none of a person's own matters
+	at    time.Time      // since when it waits
 }
 
 // open opens the stream to a teammate, if it doesn't refuse.
@@ -131,35 +135,66 @@ func (v *voice) nudge() {
 	}
 }
 
+// queueing is what became of a frame.
+type queueing uint8
+
+const (
+	queued queueing = iota
+	queueFull
+	queueEnded // the stream has ended, or what it says last was said
+)
+
 // say queues a frame. It never waits. False: it was dropped.
 func (v *voice) say(f spoken, urgent bool) bool {
+	q := queueFull
+	if urgent {
+		q = v.queueUrgent(f)
+	} else {
+		q = v.queue(f)
+	}
+	if q == queueFull {
+		v.countFull(f)
+	}
+	return q == queued
+}
+
+func (v *voice) countFull(f spoken) {
+	v.p.m.stats.refused.WithLabelValues("queue_full_" + f.kind.String()).Inc()
+}
+
+func (v *voice) queueUrgent(f spoken) queueing {
 	v.mu.Lock()
-	full := false
+	defer v.mu.Unlock()
 	switch {
 	case v.mu.closed || v.mu.leaving:
-		v.mu.Unlock()
-		return false
-	case urgent:
-		if full = len(v.mu.urgent) >= maxUrgent; !full {
-			v.mu.urgent = append(v.mu.urgent, f)
-		}
-	default:
-		most := maxSpoken
-		if f.kind == trafficLive {
-			most = maxSpokenLive
-		}
-		if full = v.mu.bytes+len(f.b) > most || len(v.mu.rest) >= maxSpokenFrames; !full {
-			v.mu.rest = append(v.mu.rest, f)
-			v.mu.bytes += len(f.b)
-		}
+		return queueEnded
+	case len(v.mu.urgent) >= maxUrgent:
+		return queueFull
 	}
-	v.mu.Unlock()
-	if full {
-		v.p.m.stats.refused.WithLabelValues("queue_full_" + f.kind.String()).Inc()
-		return false
-	}
+	v.mu.urgent = append(v.mu.urgent, f)
 	v.nudge()
-	return true
+	return queued
+}
+
+// queue queues a frame behind what waits already.
+func (v *voice) queue(f spoken) queueing {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	most, late := maxSpoken, false
+	f.at = time.Now()
+	if f.kind == trafficLive {
+		most, late = maxSpokenLive, len(v.mu.rest) > 0 && f.at.Sub(v.mu.rest[0].at) > liveAge
+	}
+	switch {
+	case v.mu.closed || v.mu.leaving:
+		return queueEnded
+	case v.mu.bytes+len(f.b) > most || len(v.mu.rest) >= maxSpokenFrames || late:
+		return queueFull
+	}
+	v.mu.rest = append(v.mu.rest, f)
+	v.mu.bytes += len(f.b)
+	v.nudge()
+	return queued
 }
 
 // begin lets a pulse be the first frame, if there was none yet. Other frames may wait already.
@@ -248,6 +283,10 @@ func (v *voice) next() (frames []spoken, whole *wholeKey, closed, leaving bool) 
 		frames = v.mu.rest[:1:1]
 		v.mu.rest = v.mu.rest[1:]
 		v.mu.bytes -= len(frames[0].b)
+		if v.mu.room != nil && v.mu.bytes <= maxSpokenLive/2 && len(v.mu.rest) <= maxSpokenFrames/2 {
+			close(v.mu.room)
+			v.mu.room = nil
+		}
 	case len(v.mu.wholes) > 0:
 		whole = &v.mu.wholes[0]
 		v.mu.wholes = v.mu.wholes[1:]

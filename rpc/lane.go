@@ -33,7 +33,7 @@ func (b *liveBatch) takes(target board.UserID, n, size int) bool {
 func addLive(batches []*liveBatch, m *weftv1.LiveMessage) []*liveBatch {
 	var target board.UserID
 	copy(target[:], m.Target)
-	size := proto.Size(m) + 8
+	size := proto.Size(m) + 13 // with sent_ms, and what is before each in the batch
 	for i := len(batches) - 1; i >= 0; i-- {
 		if b := batches[i]; b.target == target {
 			if b.takes(target, 1, size) {
@@ -60,15 +60,15 @@ type line struct{ waiting []*liveCall }
 
 // liveCall is one caller's batch.
 type liveCall struct {
-	batch         *liveBatch
-	lead          chan struct{} // the caller is to send the line's next batch
-	done          chan struct{} // or it was sent by another one
-	nodes, people int
-	err           error
+	batch *liveBatch
+	lead  chan struct{} // the caller is to send the line's next batch
+	done  chan struct{} // or it was sent by another one
+	said  hub.Said
+	err   error
 }
 
 // send sends a batch to everybody with those of others, and a batch to one person at once.
-func (l *lane) send(ctx context.Context, st *team.State, b *liveBatch) (nodes, people int, err error) {
+func (l *lane) send(ctx context.Context, st *team.State, b *liveBatch) (said hub.Said, err error) {
 	if b.target != (board.UserID{}) {
 		return l.say(ctx, st, b)
 	}
@@ -76,18 +76,18 @@ func (l *lane) send(ctx context.Context, st *team.State, b *liveBatch) (nodes, p
 	if l.join(st.ID(), c) {
 		select {
 		case <-c.done:
-			return c.nodes, c.people, c.err
+			return c.said, c.err
 		case <-c.lead: // a caller who gave up leads all the same, since others wait
 		}
 	}
 	all, group := l.next(st.ID(), b)
-	nodes, people, err = l.say(context.WithoutCancel(ctx), st, all)
+	said, err = l.say(context.WithoutCancel(ctx), st, all)
 	for _, o := range group {
-		o.nodes, o.people, o.err = nodes, people, err
+		o.said, o.err = said, err
 		close(o.done)
 	}
 	l.pass(st.ID())
-	return nodes, people, err
+	return said, err
 }
 
 // join puts a call into its team's line; false: there is none, and the caller leads it from now on.
@@ -135,13 +135,16 @@ func (l *lane) pass(t board.TeamID) {
 	n.waiting = n.waiting[1:]
 }
 
-// say signs a batch and gives it to the hub.
-func (l *lane) say(ctx context.Context, st *team.State, b *liveBatch) (nodes, people int, err error) {
-	t := st.ID()
+// say signs a batch and gives it to the hub. The messages' time begins now, and not as their callers came.
+func (l *lane) say(ctx context.Context, st *team.State, b *liveBatch) (hub.Said, error) {
+	t, now := st.ID(), uint64(l.Hub.LiveNow())
+	for _, m := range b.messages {
+		m.SentMs = now
+	}
 	w := &weftv1.LiveBatch{Team: t[:], User: l.Identity.User[:], Node: l.Node[:], Messages: b.messages}
 	raw, err := proto.Marshal(w)
 	if err != nil {
-		return 0, 0, fmt.Errorf("couldn't encode live messages: %w", err)
+		return hub.Said{}, fmt.Errorf("couldn't encode live messages: %w", err)
 	}
 	sig := l.Identity.Device.Sign(board.SignLive, raw)
 	device := l.deviceID()

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"testing"
+	"time"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/presence/hub"
@@ -10,7 +11,7 @@ import (
 
 // unlimited lifts the limits of the live lane, to see what is behind them.
 func unlimited(r *rpctest.Rig) {
-	r.Live = hub.Limits{LiveRate: 1e9, LiveBurst: 1e9, LiveBytes: 1e12, LiveBytesBurst: 1e12}
+	r.Live = hub.Limits{Live: hub.LiveLimit{Batches: 1e9, Messages: 1e9, Bytes: 1e12, Lump: time.Second}}
 }
 
 // BenchmarkSay is one live message a call by 64 callers through the socket.

@@ -51,7 +51,8 @@ it; weft watch shows it to those who look. With --to it goes to one person only,
 				ID     string `json:"id"`
 				People uint32 `json:"people"`
 				Nodes  uint32 `json:"nodes"`
-			}{People: res.People, Nodes: res.Nodes}
+				Missed uint32 `json:"missed,omitempty"`
+			}{People: res.People, Nodes: res.Nodes, Missed: res.Missed}
 			if len(res.Ids) > 0 {
 				out.ID = res.Ids[0]
 			}
@@ -63,6 +64,9 @@ it; weft watch shows it to those who look. With --to it goes to one person only,
 					a.say("Said, but nobody else is there.")
 				default:
 					a.say("Said to %s who %s there.", plural(uint64(res.People), "person", "people"), isAre(res.People))
+				}
+				if res.Missed > 0 {
+					a.say("%s didn't get it: out of reach, or too far behind.", plural(uint64(res.Missed), "node", "nodes"))
 				}
 			})
 		}),

@@ -8,10 +8,10 @@ import (
 	"weft/presence"
 )
 
-// What a listener holds at most that its reader has not taken: a fifth of a second at 20,000 a second.
+// What a listener holds at most that its reader has not taken: most of what may come at once. Listeners share the messages.
 const (
-	listenMessages = 4096
-	listenBytes    = 1 << 20
+	listenMessages = 1 << 14
+	listenBytes    = 4 << 20
 )
 
 // ListenFilter says what somebody wants to hear.
@@ -21,18 +21,19 @@ type ListenFilter struct {
 	Kinds  []string       // nil: all
 }
 
-// LiveEvent is a live message that has arrived.
+// LiveEvent is a live message that has arrived. It is not to be changed.
 type LiveEvent struct {
 	ID     [16]byte
 	Team   board.TeamID
 	User   board.UserID
 	Device presence.DeviceID
-	Node   board.NodeID
 	Kind   string
-	Body   []byte // not to be changed
+	Body   []byte
 	SentMS int64
 	Board  board.ID // zero: the team
 	Direct bool     // to the viewer alone
+
+	ttl int64 // milliseconds
 }
 
 // Listener is for one reader. Of what the reader has not taken it holds so much only (listenMessages, listenBytes); then the oldest gives way.
@@ -45,7 +46,7 @@ type Listener struct {
 	done   chan struct{}
 
 	// Guarded by h.mu.
-	queue   []LiveEvent
+	queue   []*LiveEvent
 	bytes   int
 	dropped uint64
 	closed  bool
@@ -82,10 +83,10 @@ func (h *Hub) Listen(f ListenFilter) (*Listener, error) {
 }
 
 // put queues a message; h.mu is held.
-func (l *Listener) put(e LiveEvent) {
+func (l *Listener) put(e *LiveEvent) {
 	for len(l.queue) > 0 && (len(l.queue) >= listenMessages || l.bytes+len(e.Body) > listenBytes) {
 		l.bytes -= len(l.queue[0].Body)
-		l.queue[0] = LiveEvent{}
+		l.queue[0] = nil
 		l.queue = l.queue[1:]
 		l.dropped++
 		l.h.metrics.live.WithLabelValues("slow_reader").Inc()
@@ -99,7 +100,7 @@ func (l *Listener) put(e LiveEvent) {
 }
 
 // Next waits for messages. dropped: how many this reader was too slow for since the last call. ErrClosed, or ctx's error.
-func (l *Listener) Next(ctx context.Context) (events []LiveEvent, dropped uint64, err error) {
+func (l *Listener) Next(ctx context.Context) (events []*LiveEvent, dropped uint64, err error) {
 	for {
 		select {
 		case <-ctx.Done():

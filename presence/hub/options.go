@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -27,22 +28,14 @@ type Options struct {
 
 // Limits of a Hub; zero fields mean the usual ones.
 type Limits struct {
-	Sessions       int     // at once
-	UserSessions   int     // of one user
-	Watchers       int     // at once
-	Listeners      int     // at once
-	LiveRate       float64 // live messages a second of one local device, and of one other node
-	LiveBurst      float64
-	LiveBytes      float64 // bytes a second, of the same
-	LiveBytesBurst float64
+	Sessions     int       // at once
+	UserSessions int       // of one user
+	Watchers     int       // at once
+	Listeners    int       // at once
+	Live         LiveLimit // of live messages that are said here; of what comes from elsewhere each device may say as much
 }
 
-// usualLimits: a program may say 20,000 cursors a second through its node; what a node passes on to others is as much, and what
-// comes in from each is no more. Ids of so many fit into maxIDs.
-var usualLimits = Limits{
-	Sessions: 20000, UserSessions: 64, Watchers: 4096, Listeners: 4096,
-	LiveRate: 25000, LiveBurst: 25000, LiveBytes: 16 << 20, LiveBytesBurst: 16 << 20,
-}
+var usualLimits = Limits{Sessions: 20000, UserSessions: 64, Watchers: 4096, Listeners: 4096, Live: usualLive}
 
 func (l Limits) orUsual() Limits {
 	u := usualLimits
@@ -51,22 +44,21 @@ func (l Limits) orUsual() Limits {
 			*x.of = *x.usual
 		}
 	}
-	for _, x := range []struct{ of, usual *float64 }{{&l.LiveRate, &u.LiveRate}, {&l.LiveBurst, &u.LiveBurst}, {&l.LiveBytes, &u.LiveBytes}, {&l.LiveBytesBurst, &u.LiveBytesBurst}} {
-		if *x.of == 0 {
-			*x.of = *x.usual
-		}
+	if l.Live == (LiveLimit{}) {
+		l.Live = u.Live
 	}
 	return l
 }
 
-// Wire carries things to other nodes. Its methods never wait and never call the hub.
+// Wire carries things to other nodes. Its methods never call the hub, and none but SendLive waits.
 type Wire interface {
 	// SendBeat signs a beat and gives it to the nodes of its team.
 	SendBeat(team board.TeamID, b *weftv1.PresenceBeat)
 	// AskWhole asks a node, or who may know, for all that the node says in teams.
 	AskWhole(node board.NodeID, teams []board.TeamID)
-	// SendLive gives a signed LiveBatch to nodes, or to the whole team, and says to how many.
-	SendLive(team board.TeamID, nodes []board.NodeID, signed *weftv1.Signed) (sent int, err error)
+	// SendLive gives a signed LiveBatch to nodes or, without any, to the whole team. It waits a moment for those that are
+	// behind, and says how many have it now and how many should, and can't.
+	SendLive(ctx context.Context, team board.TeamID, nodes []board.NodeID, signed *weftv1.Signed) (sent, missed int, err error)
 	// SendSetting tells other homes of a person what they have set.
 	SendSetting(nodes []board.NodeID, s *weftv1.OwnSetting)
 }

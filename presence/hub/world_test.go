@@ -162,19 +162,19 @@ func (c *cable) AskWhole(n board.NodeID, teams []board.TeamID) {
 	}
 }
 
-func (c *cable) SendLive(_ board.TeamID, nodes []board.NodeID, s *weftv1.Signed) (sent int, err error) {
+func (c *cable) SendLive(_ context.Context, _ board.TeamID, nodes []board.NodeID, s *weftv1.Signed) (sent, missed int, err error) {
 	b := &weftv1.LiveBatch{}
 	if err := proto.Unmarshal(s.Object, b); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, to := range c.to {
 		if nodes == nil || slices.Contains(nodes, to.o.Self) {
 			c.lives++
 			sent++
-			_ = to.ReceiveLive(c.from.o.Self, s, b)
+			_ = to.hear(s, b)
 		}
 	}
-	return sent, nil
+	return sent, 0, nil
 }
 
 func (c *cable) SendSetting(nodes []board.NodeID, s *weftv1.OwnSetting) {

@@ -1,6 +1,7 @@
 package rpctest
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/presence/detect"
+	"weft/presence/hub"
 )
 
 // Link carries presence and live messages between the hubs of two rigs, as a mesh would, until the test ends. Cut ends
@@ -121,20 +123,22 @@ func (e *end) AskWhole(node board.NodeID, teams []board.TeamID) {
 }
 
 // SendLive gives live messages to the other hub, as the device has signed them.
-func (e *end) SendLive(_ board.TeamID, nodes []board.NodeID, s *weftv1.Signed) (int, error) {
+func (e *end) SendLive(_ context.Context, _ board.TeamID, nodes []board.NodeID, s *weftv1.Signed) (sent, missed int, err error) {
 	if nodes != nil && !slices.Contains(nodes, e.to.Node.Public()) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	e.put(func() {
-		b := &weftv1.LiveBatch{}
-		if err := proto.Unmarshal(s.Object, b); err != nil || !board.Verify([32]byte(s.Key), board.SignLive, s.Object, s.Signature) {
-			e.from.t.Errorf("a live batch that nobody can use: %v", err)
+		raw := &weftv1.LiveBatch{}
+		err := proto.Unmarshal(s.Object, raw)
+		b, bad := hub.ParseLive(s, raw)
+		if err != nil || bad != nil || !b.InTime(time.Now()) || !board.Verify(b.Device, board.SignLive, s.Object, s.Signature) {
+			e.from.t.Errorf("a live batch that nobody can use: %v, %v", err, bad)
 			return
 		}
 		//nolint:errcheck // the hub counts what it refuses
-		e.to.Hub.ReceiveLive(e.from.Node.Public(), s, b)
+		e.to.Hub.ReceiveLive(b)
 	})
-	return 1, nil
+	return 1, 0, nil
 }
 
 // SendSetting tells another home of a person what they have set.

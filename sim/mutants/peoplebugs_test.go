@@ -165,31 +165,31 @@ var peopleBugs = []bug{
 	{
 		name: "hand out a live message twice",
 		file: "presence/hub/live.go",
-		old:  "\t\tcase now || before:\n",
-		new:  "\t\tcase now && before:\n",
+		old:  "\treturn late || before\n",
+		new:  "\treturn late && before\n",
 
 		tests: "TestLiveMessages", packages: []string{"./presence/hub"},
 	},
 	{
 		name: "hand out live messages whose time is over",
 		file: "presence/hub/live.go",
-		old:  "age > clockTolerance.Milliseconds()+b.ttl[i] || age-least > b.ttl[i] {",
-		new:  "age > clockTolerance.Milliseconds()+b.ttl[i] || age-least > 1<<40 {",
+		old:  "return at-e.SentMS-least > e.ttl })",
+		new:  "return at-e.SentMS-least > 1<<40 })",
 
 		tests: "TestOldLiveMessages", packages: []string{"./presence/hub"},
 	},
 	{
 		name: "give who comes later the last live message",
 		file: "presence/hub/listen.go",
-		old:  "\treturn l, nil\n}\n\n// put queues a message; h.mu is held.\nfunc (l *Listener) put(e LiveEvent) {\n",
-		new:  "\tfor _, e := range lastLive {\n\t\tl.put(e)\n\t}\n\treturn l, nil\n}\n\nvar lastLive []LiveEvent\n\nfunc (l *Listener) put(e LiveEvent) {\n\tlastLive = []LiveEvent{e}\n",
+		old:  "\treturn l, nil\n}\n\n// put queues a message; h.mu is held.\nfunc (l *Listener) put(e *LiveEvent) {\n",
+		new:  "\tfor _, e := range lastLive {\n\t\tl.put(e)\n\t}\n\treturn l, nil\n}\n\nvar lastLive []*LiveEvent\n\nfunc (l *Listener) put(e *LiveEvent) {\n\tlastLive = []*LiveEvent{e}\n",
 
 		tests: "TestLiveMessages", packages: []string{"./presence/hub"},
 	},
 	{
 		name: "give a message that is for one person to everybody",
 		file: "presence/hub/live.go",
-		old:  "l.filter.Viewer != b.target ||",
+		old:  "l.filter.Viewer != b.Target ||",
 		new:  "false ||",
 
 		tests: ".", packages: []string{"./presence/hub"},

@@ -21,16 +21,48 @@ var presenceBugs = []bug{
 	{
 		name: "take live messages that nobody signed",
 		file: "p2p/live.go",
-		old:  "\tif !board.Verify([32]byte(s.Key), board.SignLive, s.Object, s.Signature) {\n\t\treturn rejected{\"bad_signature\", true}\n\t}\n",
+		old:  "\tif !board.Verify(b.Device, board.SignLive, s.Object, s.Signature) {\n\t\treturn rejected{\"bad_signature\", true}\n\t}\n",
 		new:  "",
 
 		tests: "TestLiveTopicMessages", packages: []string{"./p2p"},
 	},
 	{
-		name: "take live messages of who may not write",
+		name: "have forged live messages cost the node that they name",
 		file: "p2p/live.go",
-		old:  "\tif r := st.Role(u); r < team.Member || r == team.None {\n",
-		new:  "\tif r := st.Role(u); r == team.None {\n",
+		old:  "!p.mayHearLive(from, b)",
+		new:  "!p.mayHearLive(b.Node, b)",
+
+		tests: "TestForgedLiveMessages", packages: []string{"./p2p"},
+	},
+	{
+		name: "wait for nobody who is behind with live messages",
+		file: "p2p/live.go",
+		old:  "\tuntil := time.Now().Add(liveWait)\n",
+		new:  "\tuntil := time.Now()\n",
+
+		tests: "TestLiveMessagesWaitForWhoIsBehind", packages: []string{"./p2p"},
+	},
+	{
+		name: "have repeated live messages cost their author",
+		file: "presence/hub/live.go",
+		old:  "\tif l.knows(b.mark, now) {\n",
+		new:  "\tl.speaker(b.Device, now).budget.Take(l.limit.heard(), now, len(b.Events), b.Bytes)\n\tif l.knows(b.mark, now) {\n",
+
+		tests: "TestRepeatedLiveMessages", packages: []string{"./presence/hub"},
+	},
+	{
+		name: "go by the clock of the start for ever",
+		file: "presence/hub/live.go",
+		old:  "off.Abs() > clockStep {",
+		new:  "off.Abs() > clockStep && l.clock == 0 {",
+
+		tests: "TestTheLiveClock", packages: []string{"./presence/hub"},
+	},
+	{
+		name: "take live messages of who may not write",
+		file: "presence/hub/livewire.go",
+		old:  "\tcase st.Role(b.User) < team.Member:\n",
+		new:  "\tcase false:\n",
 
 		tests: "TestLiveMessagesOfWhoMayNotWrite", packages: []string{"./p2p"},
 	},

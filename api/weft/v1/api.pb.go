@@ -9068,6 +9068,7 @@ type LiveSendResponse struct {
 	Nodes         uint32                 `protobuf:"varint,1,opt,name=nodes,proto3" json:"nodes,omitempty"`   // to which they were given now, this one not counted
 	People        uint32                 `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"` // who were there; of messages with a target: the targets that were
 	Ids           []string               `protobuf:"bytes,3,rep,name=ids,proto3" json:"ids,omitempty"`
+	Missed        uint32                 `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"` // nodes that run and couldn't be given all of them: out of reach, or too far behind
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -9121,6 +9122,13 @@ func (x *LiveSendResponse) GetIds() []string {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *LiveSendResponse) GetMissed() uint32 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
 }
 
 type LiveSubscribeRequest struct {
@@ -10088,11 +10096,12 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x05board\x18\x05 \x01(\tR\x05board\"T\n" +
 	"\x0fLiveSendRequest\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12-\n" +
-	"\bmessages\x18\x02 \x03(\v2\x11.weft.v1.LiveSendR\bmessages\"R\n" +
+	"\bmessages\x18\x02 \x03(\v2\x11.weft.v1.LiveSendR\bmessages\"j\n" +
 	"\x10LiveSendResponse\x12\x14\n" +
 	"\x05nodes\x18\x01 \x01(\rR\x05nodes\x12\x16\n" +
 	"\x06people\x18\x02 \x01(\rR\x06people\x12\x10\n" +
-	"\x03ids\x18\x03 \x03(\tR\x03ids\"B\n" +
+	"\x03ids\x18\x03 \x03(\tR\x03ids\x12\x16\n" +
+	"\x06missed\x18\x04 \x01(\rR\x06missed\"B\n" +
 	"\x14LiveSubscribeRequest\x12\x14\n" +
 	"\x05teams\x18\x01 \x03(\tR\x05teams\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\"\xed\x01\n" +

@@ -3074,6 +3074,7 @@ type Probe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of the sender, unique in this stream
 	Target        []byte                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,3,opt,name=nonce,proto3" json:"nonce,omitempty"` // 16 bytes that the node in question is to sign; with a target, and in the probe that it leads to
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3122,11 +3123,20 @@ func (x *Probe) GetTarget() []byte {
 	return nil
 }
 
+func (x *Probe) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
 type ProbeAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Silent        bool                   `protobuf:"varint,2,opt,name=silent,proto3" json:"silent,omitempty"` // the target did not answer
-	Alive         *Signed                `protobuf:"bytes,3,opt,name=alive,proto3" json:"alive,omitempty"`    // the target's or the sender's word
+	Alive         *Signed                `protobuf:"bytes,3,opt,name=alive,proto3" json:"alive,omitempty"`    // the target's word
+	Late          bool                   `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`     // the sender's loop was late: the time that the answer took says little
+	Proof         []byte                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`    // the probed node's signature of the nonce, label "probe"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3178,6 +3188,20 @@ func (x *ProbeAnswer) GetSilent() bool {
 func (x *ProbeAnswer) GetAlive() *Signed {
 	if x != nil {
 		return x.Alive
+	}
+	return nil
+}
+
+func (x *ProbeAnswer) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+func (x *ProbeAnswer) GetProof() []byte {
+	if x != nil {
+		return x.Proof
 	}
 	return nil
 }
@@ -3310,7 +3334,7 @@ type LiveMessage struct {
 	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // typing, call, cursor, ...; "" is text
 	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"` // at most 16 KiB
 	SentMs        uint64                 `protobuf:"fixed64,4,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
-	TtlMs         uint32                 `protobuf:"varint,5,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // at most 5 s
+	TtlMs         uint32                 `protobuf:"varint,5,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 1 to 5,000
 	Target        []byte                 `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`             // user; empty: everybody in the team
 	Board         []byte                 `protobuf:"bytes,7,opt,name=board,proto3" json:"board,omitempty"`               // empty: the team
 	unknownFields protoimpl.UnknownFields
@@ -3985,14 +4009,17 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\avectors\x18\x04 \x01(\fR\avectors\"L\n" +
 	"\vTeamDigests\x12)\n" +
 	"\x05teams\x18\x01 \x03(\v2\x13.weft.v1.TeamDigestR\x05teams\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"/\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"E\n" +
 	"\x05Probe\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\fR\x06target\"\\\n" +
+	"\x06target\x18\x02 \x01(\fR\x06target\x12\x14\n" +
+	"\x05nonce\x18\x03 \x01(\fR\x05nonce\"\x86\x01\n" +
 	"\vProbeAnswer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06silent\x18\x02 \x01(\bR\x06silent\x12%\n" +
-	"\x05alive\x18\x03 \x01(\v2\x0f.weft.v1.SignedR\x05alive\"i\n" +
+	"\x05alive\x18\x03 \x01(\v2\x0f.weft.v1.SignedR\x05alive\x12\x12\n" +
+	"\x04late\x18\x04 \x01(\bR\x04late\x12\x14\n" +
+	"\x05proof\x18\x05 \x01(\fR\x05proof\"i\n" +
 	"\tSuspicion\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\fR\x04boot\x12 \n" +
