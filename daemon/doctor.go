@@ -185,11 +185,14 @@ func checkSocket(path string) *weftv1.DoctorCheck {
 // checkStore says how the store is.
 func checkStore(s store.Status) *weftv1.DoctorCheck {
 	found := fmt.Sprintf("%d records, %d MiB", s.Records, s.LSM>>20)
+	if s.Mended {
+		found += "; mended since the start, the damaged copy lies beside it"
+	}
 	switch {
 	case s.Failed != "":
 		return check("store", levelFail, s.Failed, "look at the log, then restart the daemon")
 	case s.Damaged > 0:
-		return check("store", levelWarn, fmt.Sprintf("%s; %d damaged records found", found, s.Damaged), "run weft check; what is damaged is fetched from peers again")
+		return check("store", levelWarn, fmt.Sprintf("%s; %d damaged records are not back yet", found, s.Damaged), "run weft check; what is damaged is fetched from peers again")
 	case s.Short != "":
 		return check("store", levelWarn, s.Short, "what was lost is fetched from peers again; look at this disk's health")
 	case s.Full:

@@ -155,29 +155,40 @@ func BenchmarkLarge(b *testing.B) {
 	})
 }
 
+// runs are the first n records of the only log that f holds of its board.
+func (f *fixture) runs(n uint64) (out []*board.Run) {
+	f.t.Helper()
+	leaf := f.s.Vector(f.board)[0]
+	for first := uint64(1); first <= n; {
+		r, err := f.s.Run(context.Background(), f.board, board.Origin{Node: leaf.Node, Epoch: leaf.Epoch}, first, n, 256<<10)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		out, first = append(out, r), r.LastSeq()+1
+	}
+	return out
+}
+
+func (f *fixture) ingest(runs []*board.Run) {
+	f.t.Helper()
+	for _, r := range runs {
+		if _, err := f.s.Ingest(context.Background(), f.team, r, false); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkIngest pulls a log of 20,000 posts into an empty board, signatures checked.
 func BenchmarkIngest(b *testing.B) {
 	const n = 20_000
 	f := newTeamNode(b, 1, nil)
 	f.fill(n)
-	var runs []*board.Run
-	leaf := f.s.Vector(f.board)[0]
-	for first := uint64(1); first <= n; {
-		r, err := f.s.Run(context.Background(), f.board, board.Origin{Node: leaf.Node, Epoch: leaf.Epoch}, first, n, 256<<10)
-		if err != nil {
-			b.Fatal(err)
-		}
-		runs, first = append(runs, r), r.LastSeq()+1
-	}
+	runs := f.runs(n)
 	for i := byte(0); b.Loop(); i++ {
 		b.StopTimer()
 		g := f.joinEmpty(10 + i)
 		b.StartTimer()
-		for _, r := range runs {
-			if _, err := g.s.Ingest(context.Background(), f.team, r, false); err != nil {
-				b.Fatal(err)
-			}
-		}
+		g.ingest(runs)
 		b.StopTimer()
 		g.close()
 		b.StartTimer()
@@ -192,16 +203,9 @@ func BenchmarkFlip(b *testing.B) {
 		b.StopTimer()
 		f := newTeamNode(b, 1, func(o *Options) { o.MemTable = 0 })
 		g := f.join(2)
-		cut, err := f.s.CutUser(f.team, g.who.id.User)
-		if err != nil {
-			b.Fatal(err)
-		}
+		o := f.removal(g)
 		g.fill(n)
 		f.pull(g)
-		o, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
-		if err != nil {
-			b.Fatal(err)
-		}
 		b.StartTimer()
 		start := time.Now()
 		f.object(o)
@@ -232,24 +236,12 @@ func BenchmarkIngestOfSomebodyRemoved(b *testing.B) {
 	g.fill(n)
 	f.pull(g)
 	f.set(g.who.id.User, team.Removed)
-	var runs []*board.Run
-	leaf := f.s.Vector(f.board)[0]
-	for first := uint64(1); first <= n; {
-		r, err := f.s.Run(context.Background(), f.board, board.Origin{Node: leaf.Node, Epoch: leaf.Epoch}, first, n, 256<<10)
-		if err != nil {
-			b.Fatal(err)
-		}
-		runs, first = append(runs, r), r.LastSeq()+1
-	}
+	runs := f.runs(n)
 	for i := byte(0); b.Loop(); i++ {
 		b.StopTimer()
 		h := f.joinEmpty(10 + i)
 		b.StartTimer()
-		for _, r := range runs {
-			if _, err := h.s.Ingest(context.Background(), f.team, r, false); err != nil {
-				b.Fatal(err)
-			}
-		}
+		h.ingest(runs)
 		b.StopTimer()
 		if got := h.unread(); got != n {
 			b.Fatalf("%d unread", got)

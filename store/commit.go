@@ -50,21 +50,15 @@ func (s *Store) commitLoop() {
 		t, open := s.queue.begin(!again)
 		switch {
 		case t != nil:
-			s.commitFrom(t)
+			s.gather()
+			s.commitGroup(t)
+			clear(s.tasks[:cap(s.tasks)])
 		case !open:
 			return
 		default:
 			s.commitGroup(nil)
 		}
 	}
-}
-
-// commitFrom commits t and what else waits, as far as it fits into one group.
-func (s *Store) commitFrom(t task) {
-	s.gather()
-	tasks := append(s.tasks[:0], t)
-	s.tasks = s.commitGroup(tasks)[:0]
-	clear(s.tasks[:cap(s.tasks)])
 }
 
 const (
@@ -87,68 +81,54 @@ func (s *Store) gather() {
 	}
 }
 
-// commitGroup commits the given tasks and, if there are any, those that wait in the queue.
-func (s *Store) commitGroup(tasks []task) []task {
+// commitGroup commits a task and those that wait in the queue, as far as they fit into one group; nil: none, only what is
+// to be judged again.
+func (s *Store) commitGroup(t task) {
 	if why := s.failed.Load(); why != nil {
-		for _, t := range tasks {
+		if t != nil {
 			t.finish(*why)
-		}
-		if len(tasks) == 0 {
+		} else {
 			s.memory().forgetJudging()
 		}
-		return tasks
+		return
 	}
 	s.beginGroup()
 	g := s.newGroup()
-	defer func() { g.txn.Discard() }()
-	first := len(tasks)
-	kept := tasks[:0]
-	abort := func(all []task) []task {
-		g.txn.Discard()
-		s.retryAlone(all)
-		return all
-	}
-	for i := 0; i < first; i++ {
-		if err := tasks[i].prepare(g); errors.Is(err, errAbort) {
-			return abort(tasks)
-		} else if err != nil {
-			tasks[i].finish(err)
-		} else {
-			kept = append(kept, tasks[i])
+	defer g.txn.Discard()
+	s.tasks = s.tasks[:0]
+	gentle, last := s.Posting(), t != nil && alone(t)
+	for t != nil {
+		switch err := t.prepare(g); {
+		case errors.Is(err, errAbort):
+			s.retryAlone(g, append(s.tasks, t))
+			return
+		case err != nil:
+			t.finish(err)
+		default:
+			s.tasks = append(s.tasks, t)
 		}
-	}
-	gentle := s.posting()
-	for first > 0 && !g.full() && !alone(tasks[0]) {
-		t := s.queue.more(gentle)
-		if t == nil {
+		if last || g.full() {
 			break
 		}
-		if alone(t) {
+		if t = s.queue.more(gentle); t != nil && alone(t) {
 			s.queue.putBack(t)
 			break
 		}
-		if err := t.prepare(g); errors.Is(err, errAbort) {
-			return abort(append(kept, t))
-		} else if err != nil {
-			t.finish(err)
-			continue
-		}
-		kept = append(kept, t)
 	}
 	s.queue.filled()
 	err := g.noteDamaged()
 	if err == nil {
-		g.beside = len(kept) > 0
+		g.beside = len(s.tasks) > 0
 		err = g.judgeAgain()
 	}
 	if err == nil {
 		err = g.finish()
 	}
 	if err != nil {
-		return abort(kept)
+		s.retryAlone(g, s.tasks)
+		return
 	}
-	s.write(g, kept)
-	return kept
+	s.write(g, s.tasks)
 }
 
 // beginGroup forgets the last group's scratch memory.
@@ -168,10 +148,15 @@ func alone(t task) bool {
 	return false
 }
 
-// retryAlone tries tasks one by one after their group was thrown away, so that only the one at fault fails.
-func (s *Store) retryAlone(tasks []task) {
+// retryAlone throws a group away and tries its tasks one by one, so that only the one at fault fails.
+func (s *Store) retryAlone(thrown *group, tasks []task) {
+	thrown.txn.Discard()
 	s.dropCaches()
 	for _, t := range tasks {
+		if why := s.failed.Load(); why != nil { // by the one before: there is no database any more
+			t.finish(*why)
+			continue
+		}
 		s.beginGroup()
 		g := s.newGroup()
 		err := t.prepare(g)

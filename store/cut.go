@@ -29,11 +29,6 @@ func (s *Store) CutUser(t board.TeamID, u board.UserID) (*weftv1.Cut, error) {
 	return s.cut(t, anyOf(who))
 }
 
-// CutDevice is what is held of what a device signed. Errors wrap ErrUnknownTeam.
-func (s *Store) CutDevice(t board.TeamID, d board.DeviceID) (*weftv1.Cut, error) {
-	return s.cut(t, anyOf([]signer{signerOf(byDevice, d)}))
-}
-
 // CutInvite is what is held of the admissions by an invite, named by its operation. Errors wrap ErrUnknownTeam.
 func (s *Store) CutInvite(t board.TeamID, invite board.Hash) (*weftv1.Cut, error) {
 	return s.cut(t, anyOf([]signer{signerOf(byInvite, invite)}))

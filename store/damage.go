@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"weft/board"
@@ -30,9 +31,52 @@ func (s *Store) damaged(l *logState, seq uint64) {
 	}
 }
 
+// noteValue notes that a value other than a record is damaged. It is made anew when it is written next, or with all others
+// when the store is mended.
+func (s *Store) noteValue(what string, key []byte) {
+	s.damagedValues.Add(1)
+	s.noteDamage(what, key)
+}
+
+// damagedNow is how much is damaged now: records that have not come back yet, and other values found since the store was
+// opened or mended.
+func (s *Store) damagedNow() uint64 {
+	s.damageMu.Lock()
+	news := maps.Clone(s.damageNews)
+	s.damageMu.Unlock()
+	n := s.damagedValues.Load()
+	m := s.memory()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, l := range m.logs {
+		if l != nil {
+			n += l.damagedRecords()
+		}
+	}
+	for p := range news { // the committer has not noted them yet
+		if int(p.log) < len(m.logs) && m.logs[p.log] != nil && !m.logs[p.log].isDamaged(p.seq) {
+			n++
+		}
+	}
+	return n
+}
+
+// damagedRecords is how many records of a log are known to be damaged.
+func (l *logState) damagedRecords() (n uint64) {
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	return countRows(l.damaged)
+}
+
+func (l *logState) isDamaged(seq uint64) bool {
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	return inRows(l.damaged, seq)
+}
+
 // noteDamage counts and logs a damaged value.
 func (s *Store) noteDamage(what string, key []byte) {
-	n := s.damageCount.Add(1)
+	n := s.damageFound.Add(1)
 	s.metrics.damaged.Inc()
 	if n <= 20 || n%1000 == 0 {
 		s.opts.Log.Warn("stored data is damaged", "what", what, "key", fmt.Sprintf("%x", key), "found", n)

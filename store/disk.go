@@ -75,7 +75,7 @@ func (s *Store) nudgeDisk(bytes int) {
 // Status is how the store is doing.
 func (s *Store) Status() Status {
 	m := s.memory()
-	st := Status{Full: s.full.Load(), Free: s.free.Load(), Needed: s.resumeAt(), Damaged: s.damageCount.Load(), Short: s.short, CommitGroups: s.groups.Load()}
+	st := Status{Full: s.full.Load(), Free: s.free.Load(), Needed: s.resumeAt(), Damaged: s.damagedNow(), Mended: s.mended.Load(), Short: s.short, CommitGroups: s.groups.Load()}
 	if why := s.failed.Load(); why != nil {
 		st.Failed = (*why).Error()
 	}

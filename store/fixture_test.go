@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"weft/board"
 	"weft/team"
 )
@@ -234,6 +236,29 @@ func (f *fixture) post(text string) Receipt {
 		f.t.Fatal(err)
 	}
 	return rs[0]
+}
+
+// lookup reads what shows of a post of f's user.
+func (f *fixture) lookup(id string) (out *Shown, err error) {
+	err = f.s.view(func(m *memory, txn *badger.Txn) error {
+		c, err := get(txn, appendPostKey(nil, postKey{f.board, board.MakePostID(f.who.id.User, id)}))
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			return board.ErrNotFound
+		}
+		list, err := parsePostList(c)
+		if err != nil {
+			return err
+		}
+		if list.shown < 0 {
+			return board.ErrNotFound
+		}
+		out, err = f.s.shownAt(m, txn, list.recs[list.shown])
+		return err
+	})
+	return out, err
 }
 
 // texts are the texts that show, in order.

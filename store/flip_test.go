@@ -35,6 +35,17 @@ func (f *fixture) settle() {
 // set has f's user give another one a role, with what f's store says that it accepted.
 func (f *fixture) set(u board.UserID, role team.Role) {
 	f.t.Helper()
+	f.object(f.newSet(u, role))
+}
+
+// removal is an operation by which f's user removes g's: nothing was accepted of what f comes to hold after this.
+func (f *fixture) removal(g *fixture) *team.Object {
+	f.t.Helper()
+	return f.newSet(g.who.id.User, team.Removed)
+}
+
+func (f *fixture) newSet(u board.UserID, role team.Role) *team.Object {
+	f.t.Helper()
 	f.n++
 	c, err := f.s.CutUser(f.team, u)
 	if err != nil {
@@ -44,7 +55,24 @@ func (f *fixture) set(u board.UserID, role team.Role) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.object(o)
+	return o
+}
+
+// judgeAgain has all entries of the board judged again by a state of the team.
+func (f *fixture) judgeAgain(st *team.State) {
+	f.t.Helper()
+	f.s.probe(func(m *memory) {
+		m.teams[f.team].state.Store(st)
+		for _, l := range m.boards[f.board].logs {
+			m.review[l] = []rows{{l.st.Lo, l.st.Hi}}
+		}
+	})
+	f.settle()
+}
+
+// logOf is the first log of g's node in the board.
+func (f *fixture) logOf(g *fixture) *logState {
+	return f.s.memory().boards[f.board].byNode[board.NodeID(g.who.node.Public())][0]
 }
 
 // changes are all since c that are about entries, in words, and what stands after them.
@@ -186,15 +214,8 @@ func TestAFlipGoesOnAfterACrash(t *testing.T) {
 	for i := range 40 {
 		g.post(fmt.Sprint(i))
 	}
-	cut, err := f.s.CutUser(f.team, g.who.id.User) // of nothing that was posted
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := f.removal(g)
 	f.pull(g)
-	o, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
-	if err != nil {
-		t.Fatal(err)
-	}
 	at := f.s.Cursor()
 	f.object(o)
 	f.reopen()
@@ -341,7 +362,7 @@ func TestCutsNameEachLogWithSomethingOfTheOneCutOff(t *testing.T) {
 	is("of a member", logs(user, err), "f governance", "g") // its presentation
 	owner, err := f.s.CutUser(f.team, f.who.id.User)
 	is("of the owner", logs(owner, err), "f", "f governance")
-	device, err := f.s.CutDevice(f.team, board.DeviceID(h.who.id.Device.Public()))
+	device, err := f.s.cut(f.team, anyOf([]signer{signerOf(byDevice, board.DeviceID(h.who.id.Device.Public()))}))
 	is("of a device", logs(device, err), "f governance", "h")
 	node, err := f.s.CutNode(f.team, board.NodeID(h.who.node.Public()))
 	is("of a node", logs(node, err), "h")

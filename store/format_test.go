@@ -9,9 +9,6 @@ import (
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
-
-	"weft/board"
-	"weft/team"
 )
 
 // formats are the numbers in a folder: the MANIFEST's and the database's.
@@ -39,30 +36,13 @@ func TestAnOlderStoreIsUpgraded(t *testing.T) {
 		f := newTeamNode(t, 1, nil)
 		early := f.state()
 		g := f.join(2)
-		cut, err := f.s.CutUser(f.team, g.who.id.User) // of nothing that is posted
-		if err != nil {
-			t.Fatal(err)
-		}
+		removal := f.removal(g)
 		g.post("x")
 		f.pull(g)
 		f.post("y")
-		removal, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
-		if err != nil {
-			t.Fatal(err)
-		}
-		probe := func(do func(m *memory, l *logState)) {
-			f.s.probe(func(m *memory) { do(m, m.boards[f.board].byNode[board.NodeID(g.who.node.Public())][0]) })
-		}
-		probe(func(m *memory, l *logState) { // pending, by a state of the past
-			m.teams[f.team].state.Store(early)
-			m.review[l] = []rows{{l.st.Lo, l.st.Hi}}
-		})
-		f.settle()
-		var num logNum
-		probe(func(m *memory, l *logState) { // as a store of format 2 would have it
-			delete(m.later, l)
-			num = l.num
-		})
+		f.judgeAgain(early) // pending, by a state of the past
+		l := f.logOf(g)
+		f.s.probe(func(m *memory) { delete(m.later, l) }) // as a store of format 2 would have it
 		f.object(removal)
 		f.settle()
 		if got := f.texts(); !slices.Equal(got, []string{"x", "y"}) {
@@ -73,7 +53,7 @@ func TestAnOlderStoreIsUpgraded(t *testing.T) {
 		if err := txn.Set(k, seal(k, binary.BigEndian.AppendUint32(nil, 2))); err != nil {
 			t.Fatal(err)
 		}
-		if err := txn.Delete(logKey(tLater, num)); err != nil {
+		if err := txn.Delete(logKey(tLater, l.num)); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.s.commitAt(txn, func() {}); err != nil {

@@ -35,7 +35,7 @@ func TestSignaturesAreCheckedBesidePostsToo(t *testing.T) {
 		e.Signature[7] ^= 1
 		forged.Items[at].Entry = &e
 		f.post("mine")
-		if !f.s.posting() {
+		if !f.s.Posting() {
 			t.Fatal("nobody posts")
 		}
 		if _, err := f.s.Ingest(ctx, f.team, &forged, false); !errors.Is(err, board.ErrBadSignature) || !strings.Contains(err.Error(), e.ID.String()) {

@@ -16,14 +16,23 @@ import (
 // spoil puts something else in the place of a record's value.
 func (f *fixture) spoil(p pos) {
 	f.t.Helper()
-	txn := f.s.db.NewTransactionAt(f.s.snaps.last(), true)
-	defer txn.Discard()
-	if err := txn.Set(recordKey(p), []byte("damaged")); err != nil {
+	f.write(p.log, map[uint64][]byte{p.seq: []byte("damaged")})
+}
+
+// charter has f's user, who alone owns the team, change its charter.
+func (f *fixture) charter(ch team.Change, cuts map[board.UserID]*weftv1.Cut) {
+	f.t.Helper()
+	f.n++
+	c, err := team.NewCharter(f.state(), f.who.id, ch, cuts, team.Member, [16]byte{202, byte(f.n)})
+	if err != nil {
 		f.t.Fatal(err)
 	}
-	if err := f.s.commitAt(txn, func() {}); err != nil {
+	f.object(c)
+	a, err := team.NewAck(f.state(), f.who.id, c.Hash)
+	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.object(a)
 }
 
 // TestGovernanceAboveADamagedRecordCountsUnderCutsOnceItIsMended: an admin's work stays when the admin's power ends, by
@@ -32,20 +41,7 @@ func (f *fixture) spoil(p pos) {
 func TestGovernanceAboveADamagedRecordCountsUnderCutsOnceItIsMended(t *testing.T) {
 	f := newTeamNode(t, 1, nil)
 	g := f.join(2)
-	charter := func(ch team.Change, cuts map[board.UserID]*weftv1.Cut, nonce byte) {
-		t.Helper()
-		c, err := team.NewCharter(f.state(), f.who.id, ch, cuts, team.Member, [16]byte{202, nonce})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.object(c)
-		a, err := team.NewAck(f.state(), f.who.id, c.Hash)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.object(a)
-	}
-	charter(team.Change{AddAdmins: []board.UserID{g.who.id.User}}, nil, 1)
+	f.charter(team.Change{AddAdmins: []board.UserID{g.who.id.User}}, nil)
 	g.pull(f)
 	const n = board.HeadEvery + 10 // above the first record whose hash is kept, too
 	var done []*team.Object
@@ -62,7 +58,7 @@ func TestGovernanceAboveADamagedRecordCountsUnderCutsOnceItIsMended(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	charter(team.Change{RemoveAdmins: []board.UserID{g.who.id.User}}, map[board.UserID]*weftv1.Cut{g.who.id.User: cut}, 2)
+	f.charter(team.Change{RemoveAdmins: []board.UserID{g.who.id.User}}, map[board.UserID]*weftv1.Cut{g.who.id.User: cut})
 	valid := func() (n int) {
 		for _, o := range done {
 			if v, _ := f.state().Verdict(o.Hash); v.Status == team.Valid {

@@ -53,8 +53,9 @@ type group struct {
 	sizes          map[*teamState]int64       // bytes by which teams grow
 	voided         string                     // why the record written last does not count, or ""
 	signers        map[newSigner]struct{}     // found for the first time
-	reviews        map[*logState]*[]rows      // what is left to be reviewed of these logs
-	laters         map[*logState]*[]rows      // what is pending of these logs
+	rejudges       noted                      // records to be judged again
+	reviews        noted                      // entries whose rights are to be judged again
+	laters         noted                      // entries that were pending when they were judged
 	sweeps         map[*teamState]struct{}    // whose sweep begins or goes on
 	faults         map[faultKey]*board.Fault  // found anew
 	recounts       map[faultKey]bool          // logs of which it is to be found out what counts
@@ -102,12 +103,14 @@ type markDelta struct {
 }
 
 func (s *Store) newGroup() *group {
+	m := s.memory()
 	return &group{
-		s: s, m: s.memory(), txn: s.db.NewTransactionAt(s.snaps.last(), true),
+		s: s, m: m, txn: s.db.NewTransactionAt(s.snaps.last(), true),
 		byLog: map[*logState]*logDelta{}, touched: map[*boardState]struct{}{}, devices: map[deviceKey]*device{},
 		teams: map[*teamState]bool{}, newShown: map[*boardState]*Shown{}, lost: map[*boardState]bool{},
 		orphaned: map[*logState][]uint64{}, restored: map[*logState][]uint64{},
 		recounts: map[faultKey]bool{}, states: map[*teamState]*team.State{},
+		rejudges: noted{table: tRejudge, was: m.rejudge}, reviews: noted{table: tReview, was: m.review}, laters: noted{table: tLater, was: m.later},
 	}
 }
 
@@ -252,11 +255,10 @@ func (g *group) finish() error {
 			return err
 		}
 	}
-	if err := g.writeReviews(); err != nil {
-		return err
-	}
-	if err := g.writeLaters(); err != nil {
-		return err
+	for _, n := range []*noted{&g.rejudges, &g.reviews, &g.laters} {
+		if err := g.writeNoted(n); err != nil {
+			return err
+		}
 	}
 	for _, d := range g.logs {
 		if err := g.findIntact(d); err != nil {

@@ -56,16 +56,7 @@ func TestPartitionsHealToTheSame(t *testing.T) {
 		base = append(base, base[0].join(n))
 	}
 	f := base[0]
-	c, err := team.NewCharter(f.state(), f.who.id, team.Change{AddAdmins: []board.UserID{base[1].who.id.User}}, nil, team.Member, [16]byte{1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.object(c)
-	a, err := team.NewAck(f.state(), f.who.id, c.Hash)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.object(a)
+	f.charter(team.Change{AddAdmins: []board.UserID{base[1].who.id.User}}, nil)
 	for _, x := range base[1:] {
 		x.pull(f)
 	}

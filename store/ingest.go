@@ -192,8 +192,8 @@ const (
 // postingFor: after a post of this node's own, records of others are checked gently for so long.
 const postingFor = 500 * time.Millisecond
 
-// posting says whether somebody posts on this node.
-func (s *Store) posting() bool {
+// Posting says whether somebody posts on this node: a catch-up then leaves cores and commits to them.
+func (s *Store) Posting() bool {
 	at := s.posted.Load()
 	return at != 0 && time.Since(s.opened)-time.Duration(at) < postingFor
 }
@@ -219,7 +219,7 @@ func (in *ingest) verifySignatures(entries, heads []int) error {
 	bad.Store(-1)
 	var next atomic.Int64
 	size, workers := verifyBatch, min(cores(), (len(entries)+verifyBatch-1)/verifyBatch)
-	gentle := in.s.posting()
+	gentle := in.s.Posting()
 	if gentle {
 		size, workers = verifyBatchSmall, 1
 	}

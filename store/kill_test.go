@@ -132,7 +132,7 @@ func (f *fixture) checkAcked(acked map[string]string, ids []string, run int) {
 	f.t.Helper()
 	ctx := context.Background()
 	for _, id := range ids {
-		e, err := f.s.Lookup(ctx, f.board, board.MakePostID(f.who.id.User, id))
+		e, err := f.lookup(id)
 		if err != nil {
 			f.t.Fatalf("run %d: post %s was acknowledged and is gone: %v", run, id, err)
 		}
@@ -144,7 +144,7 @@ func (f *fixture) checkAcked(acked map[string]string, ids []string, run int) {
 	if err != nil || c.Damaged > 0 {
 		f.t.Fatalf("run %d: check: %+v %v", run, c, err)
 	}
-	if st := f.s.Status(); st.Short != "" || st.Damaged > 0 {
+	if st := f.s.Status(); st.Short != "" || st.Damaged > 0 || st.Mended {
 		f.t.Fatalf("run %d: %+v", run, st)
 	}
 }

@@ -14,36 +14,19 @@ import (
 // maxLater bounds what is noted of one log. With more, rows between are judged again too: that costs time, and changes nothing.
 const maxLater = 64
 
-// laterOf is what is noted of a log, to be changed by the group.
-func (g *group) laterOf(l *logState) *[]rows {
-	if g.laters == nil {
-		g.laters = map[*logState]*[]rows{}
-	}
-	rs := g.laters[l]
-	if rs == nil {
-		c := slices.Clone(g.m.later[l])
-		rs = &c
-		g.laters[l] = rs
-	}
-	return rs
-}
-
 // noteLater notes a row whose entry is pending, or forgets it.
 func (g *group) noteLater(p pos, l *logState, v team.Verdict) {
-	rs := g.m.later[l]
-	if now := g.laters[l]; now != nil {
-		rs = *now
+	pending := v.Status == team.Pending
+	if pending == inRows(g.laters.of(l), p.seq) {
+		return
 	}
-	noted := slices.ContainsFunc(rs, func(r rows) bool { return r.from <= p.seq && p.seq <= r.to })
-	switch pending := v.Status == team.Pending; {
-	case pending == noted:
-	case pending:
-		to := g.laterOf(l)
-		*to = fewer(addRow(*to, rows{p.seq, p.seq}), maxLater)
-	default:
-		to := g.laterOf(l)
-		*to = fewer(cutRow(*to, p.seq), maxLater)
+	rs := g.laters.edit(l)
+	if pending {
+		*rs = addRow(*rs, rows{p.seq, p.seq})
+	} else {
+		*rs = cutRow(*rs, p.seq)
 	}
+	*rs = fewer(*rs, maxLater)
 }
 
 // fewer joins ascending rows, those with the least between them first, until there are at most n.
@@ -70,18 +53,15 @@ func (g *group) reviewLater(ts *teamState, st *team.State) error {
 	for l := range g.m.later {
 		logs[l] = struct{}{}
 	}
-	for l := range g.laters {
+	for l := range g.laters.changed {
 		logs[l] = struct{}{}
 	}
 	for l := range logs {
 		if l.board.team != ts {
 			continue
 		}
-		rs := g.m.later[l]
-		if now := g.laters[l]; now != nil {
-			rs = *now
-		}
-		if rs = rowsFrom(rs, g.stretch(l).Lo); len(rs) == 0 {
+		rs := rowsFrom(g.laters.of(l), g.stretch(l).Lo)
+		if len(rs) == 0 {
 			continue
 		}
 		if g.marked++; g.marked > maxMarks {
@@ -89,31 +69,6 @@ func (g *group) reviewLater(ts *teamState, st *team.State) error {
 		}
 		for _, r := range rs {
 			g.review(l, r)
-		}
-	}
-	return nil
-}
-
-// writeLaters writes what is pending.
-func (g *group) writeLaters() error {
-	for l, rs := range g.laters {
-		left := rowsFrom(*rs, g.stretch(l).Lo)
-		g.published = append(g.published, func() {
-			if len(left) == 0 || g.m.logs[l.num] == nil { // pruned with this commit
-				delete(g.m.later, l)
-			} else {
-				g.m.later[l] = left
-			}
-		})
-		k := logKey(tLater, l.num)
-		if d := g.byLog[l]; len(left) == 0 || d != nil && d.gone {
-			if err := g.remove(k); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := g.put(k, appendRows(nil, left)); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -17,31 +17,16 @@ func TestWhatWasPendingWhenJudgedAgainIsJudgedOnceItIsNot(t *testing.T) {
 	f := newTeamNode(t, 1, nil)
 	early := f.state()
 	g := f.join(2)
-	cut, err := f.s.CutUser(f.team, g.who.id.User) // of nothing that is posted
-	if err != nil {
-		t.Fatal(err)
-	}
+	removal := f.removal(g)
 	g.post("x")
 	f.pull(g)
-	removal, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	judgeBy := func() (l *logState) { // the state before anybody joined
-		f.s.probe(func(m *memory) {
-			m.teams[f.team].state.Store(early)
-			l = m.boards[f.board].byNode[board.NodeID(g.who.node.Public())][0]
-			m.review[l] = []rows{{l.st.Lo, l.st.Hi}}
-		})
-		f.settle()
-		return l
-	}
-	judgeBy()
+	f.judgeAgain(early) // before anybody joined
 	f.reopen()
 	if n := len(f.s.memory().later); n != 1 {
 		t.Fatalf("rows of %d logs are noted after a start", n)
 	}
-	l := judgeBy()
+	f.judgeAgain(early)
+	l := f.logOf(g)
 	if got := f.texts(); !slices.Equal(got, []string{"x"}) || !slices.Equal(f.s.memory().later[l], []rows{{1, 1}}) {
 		t.Fatalf("pending, it stays as it was: %q shows, %v is noted", got, f.s.memory().later[l])
 	}
@@ -74,21 +59,14 @@ func TestWhatIsPendingAsItIsWrittenIsJudgedOnceItIsNot(t *testing.T) {
 	f := newTeamNode(t, 1, nil)
 	early := f.state()
 	g := f.join(2)
-	cut, err := f.s.CutUser(f.team, g.who.id.User) // of nothing that is posted
-	if err != nil {
-		t.Fatal(err)
-	}
-	removal, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	removal := f.removal(g)
 	at := g.post("x").Position
 	r, err := g.s.Run(context.Background(), f.board, at.Origin(), 1, 1, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.takeAs(r, early)
-	l := f.s.memory().boards[f.board].byNode[at.Node][0]
+	l := f.logOf(g)
 	if got := f.texts(); !slices.Equal(got, []string{"x"}) || !slices.Equal(f.s.memory().later[l], []rows{{1, 1}}) {
 		t.Fatalf("it is as it was when it came: %q shows, %v is noted", got, f.s.memory().later[l])
 	}
@@ -160,22 +138,9 @@ func TestPendingRowsOfManyLogsBecomeASweep(t *testing.T) {
 	f := newTeamNode(t, 1, nil)
 	early := f.state()
 	g := f.joinEmpty(2)
-	cut, err := f.s.CutUser(f.team, g.who.id.User) // of nothing that is posted
-	if err != nil {
-		t.Fatal(err)
-	}
-	removal, err := team.NewSet(f.state(), f.who.id, g.who.id.User, team.Removed, cut, "", [16]byte{3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	removal := f.removal(g)
 	f.epochsOf(g, maxMarks+40)
-	f.s.probe(func(m *memory) {
-		m.teams[f.team].state.Store(early)
-		for _, l := range m.boards[f.board].logs {
-			m.review[l] = []rows{{l.st.Lo, l.st.Hi}}
-		}
-	})
-	f.settle()
+	f.judgeAgain(early)
 	if n := len(f.s.memory().later); n != maxMarks+40 {
 		t.Fatalf("rows of %d logs are noted", n)
 	}

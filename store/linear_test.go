@@ -105,7 +105,7 @@ func (f *fixture) linearOp(ctx context.Context, in linInput, reader board.UserID
 			out.found = rs[0].Duplicate
 		}
 	case "read":
-		_, err = f.s.Lookup(ctx, f.board, board.MakePostID(f.who.id.User, id))
+		_, err = f.lookup(id)
 		if out.found = err == nil; errors.Is(err, board.ErrNotFound) {
 			err = nil
 		}

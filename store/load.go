@@ -145,7 +145,7 @@ func (ld *loader) each(table byte, f func(key, content []byte) error) error {
 			err = f(k, v)
 		}
 		if errors.Is(err, errDecode) {
-			ld.s.noteDamage("table "+string(table), k)
+			ld.s.noteValue("table "+string(table), k)
 			continue
 		}
 		if err != nil {

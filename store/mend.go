@@ -29,7 +29,6 @@ const (
 func (s *Store) mend(found string) error {
 	start, dir := time.Now(), s.opts.Dir
 	s.opts.Log.Error("the database is damaged: making a new one of what can be read; this may take a while", "found", found)
-	s.damageCount.Add(1)
 	s.metrics.damaged.Inc()
 	if err := os.RemoveAll(dir + mendSuffix); err != nil {
 		return fmt.Errorf("couldn't mend store: %w", err)
@@ -38,7 +37,6 @@ func (s *Store) mend(found string) error {
 	if err := w.salvage(dir, dir+mendSuffix); err != nil {
 		return fmt.Errorf("couldn't mend store: %w", err)
 	}
-	s.damageCount.Add(w.damageCount.Load())
 	err := s.makeWay(dir)
 	if err == nil {
 		err = os.Rename(dir, dir+damagedSuffix)
@@ -49,6 +47,8 @@ func (s *Store) mend(found string) error {
 	if err != nil {
 		return fmt.Errorf("couldn't put the mended store in place: %w", err)
 	}
+	s.damagedValues.Store(0) // what was missing of the records is noted in the new one
+	s.mended.Store(true)
 	s.opts.Log.Warn("the store is mended: what is missing comes back from teammates", "took", time.Since(start), "damaged", dir+damagedSuffix)
 	return nil
 }

@@ -191,18 +191,17 @@ func (w *modelWorld) truth(held []heldRecord) (shown []*board.Entry, unread uint
 		p, ok := byID[e.Header.DevPrev]
 		return !ok || e.Header.HLC > p.Header.HLC
 	}
-	best := map[board.PostID]*board.Entry{}
+	return w.show(held, func(r heldRecord) bool { return valid(r.entry) && h.Counting(r.origin, r.seq) })
+}
+
+// show is what shows, in order, where these records count, and how many of that the user has not read.
+func (w *modelWorld) show(held []heldRecord, counts func(heldRecord) bool) (shown []*board.Entry, unread uint64) {
+	best, read, h := map[board.PostID]*board.Entry{}, map[board.Hash]bool{}, w.f.s.Holding(w.f.board)
 	for _, r := range held {
-		if !valid(r.entry) || !h.Counting(r.origin, r.seq) {
-			continue
-		}
 		k := r.entry.Header.PostID()
-		if b := best[k]; b == nil || r.entry.Order().Compare(b.Order()) < 0 {
+		if b := best[k]; counts(r) && (b == nil || r.entry.Order().Compare(b.Order()) < 0) {
 			best[k] = r.entry
 		}
-	}
-	read := map[board.Hash]bool{}
-	for _, r := range held {
 		if h.Includes(w.marks, r.origin.Node, board.Point{Epoch: r.origin.Epoch, Seq: r.seq}) {
 			read[r.entry.ID] = true
 		}

@@ -144,28 +144,8 @@ func (s *Store) damagedRead(what string, err error) error {
 	if !errors.Is(err, errDecode) {
 		return err
 	}
-	s.noteDamage(what, nil)
+	s.noteValue(what, nil)
 	return fmt.Errorf("couldn't read %s: %w", what, board.ErrDamaged)
-}
-
-// Lookup reads what shows of a post, named by author and client_msg_id. Errors wrap board.ErrNotFound or ErrDamaged.
-func (s *Store) Lookup(ctx context.Context, b board.ID, p board.PostID) (out *Shown, err error) {
-	err = s.view(func(m *memory, txn *badger.Txn) error {
-		c, err := get(txn, appendPostKey(nil, postKey{b, p}))
-		if err != nil {
-			return s.damagedRead("post", err)
-		}
-		list, err := parsePostList(c)
-		if c == nil || err == nil && list.shown < 0 {
-			return fmt.Errorf("couldn't find post: %w", board.ErrNotFound)
-		}
-		if err != nil {
-			return s.damagedRead("post", err)
-		}
-		out, err = s.shownAt(m, txn, list.recs[list.shown])
-		return err
-	})
-	return out, err
 }
 
 // Positions are all held records of an entry, at most 64. Errors wrap board.ErrNotFound or ErrDamaged.

@@ -126,7 +126,7 @@ func (g *group) postList(key postKey) (postList, error) {
 	k := appendPostKey(make([]byte, 0, 33), key)
 	c, err := g.get(k)
 	if errors.Is(err, errDecode) {
-		g.s.noteDamage("post", k)
+		g.s.noteValue("post", k)
 		return postList{shown: -1}, nil
 	}
 	if err != nil || c == nil {
@@ -134,7 +134,7 @@ func (g *group) postList(key postKey) (postList, error) {
 	}
 	list, err := parsePostList(c)
 	if err != nil {
-		g.s.noteDamage("post", k)
+		g.s.noteValue("post", k)
 		return postList{shown: -1}, nil
 	}
 	return list, nil

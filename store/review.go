@@ -32,50 +32,9 @@ func (g *group) reviewBounds() (scan, flips int) {
 
 // review notes rows whose entries are to be judged again.
 func (g *group) review(l *logState, r rows) {
-	if r.from > r.to {
-		return
+	if r.from <= r.to {
+		g.reviews.add(l, r)
 	}
-	rs := g.reviewOf(l)
-	*rs = addRow(*rs, r)
-}
-
-// reviewOf is what is noted of a log, to be changed by the group.
-func (g *group) reviewOf(l *logState) *[]rows {
-	if g.reviews == nil {
-		g.reviews = map[*logState]*[]rows{}
-	}
-	rs := g.reviews[l]
-	if rs == nil {
-		c := slices.Clone(g.m.review[l])
-		rs = &c
-		g.reviews[l] = rs
-	}
-	return rs
-}
-
-// writeReviews writes what is left to be judged again.
-func (g *group) writeReviews() error {
-	for l, rs := range g.reviews {
-		left := *rs
-		g.published = append(g.published, func() {
-			if len(left) == 0 {
-				delete(g.m.review, l)
-			} else {
-				g.m.review[l] = left
-			}
-		})
-		k := logKey(tReview, l.num)
-		if len(left) == 0 {
-			if err := g.remove(k); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := g.put(k, appendRows(nil, left)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // reviewSome judges some of the rows that wait for it.
@@ -94,7 +53,7 @@ func (g *group) reviewSome() error {
 
 // reviewLog goes on with the rows of one log.
 func (g *group) reviewLog(l *logState, scan, flips *int) error {
-	rs := g.reviewOf(l)
+	rs := g.reviews.edit(l)
 	for len(*rs) > 0 && *scan > 0 && *flips > 0 {
 		from, to := (*rs)[0].from, min((*rs)[0].to, l.st.Hi)
 		if from < l.st.Lo {

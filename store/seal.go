@@ -153,9 +153,8 @@ func (g *group) setLimit(l *logState, limit uint64) error {
 	if g.marked++; g.marked > maxMarks {
 		return g.sweep(l.board.team)
 	}
-	rs := addRow(slices.Clone(g.m.rejudge[l]), rows{from, to})
-	g.published = append(g.published, func() { g.m.rejudge[l] = rs })
-	return g.put(logKey(tRejudge, l.num), appendRows(nil, rs))
+	g.rejudges.add(l, rows{from, to})
+	return nil
 }
 
 func (l *logState) setLimit(limit uint64) {
@@ -260,30 +259,19 @@ func (g *group) rejudgeSome() error {
 	if g.beside {
 		left /= 4
 	}
-	for l, rs := range g.m.rejudge {
-		rest := slices.Clone(rs)
-		for len(rest) > 0 && left > 0 {
-			if rest[0].from < l.st.Lo {
-				rest[0].from = min(l.st.Lo, rest[0].to)
-			}
-			if err := g.rejudgeOne(l, rest[0].from); err != nil {
+	for l := range g.m.rejudge {
+		if left == 0 {
+			return nil
+		}
+		rs := g.rejudges.edit(l)
+		*rs = rowsFrom(*rs, l.st.Lo)
+		for len(*rs) > 0 && left > 0 {
+			at := (*rs)[0].from
+			if err := g.rejudgeOne(l, at); err != nil {
 				return err
 			}
 			left--
-			if rest[0].from++; rest[0].from > rest[0].to {
-				rest = rest[1:]
-			}
-		}
-		var err error
-		if len(rest) == 0 {
-			g.published = append(g.published, func() { delete(g.m.rejudge, l) })
-			err = g.remove(logKey(tRejudge, l.num))
-		} else {
-			g.published = append(g.published, func() { g.m.rejudge[l] = rest })
-			err = g.put(logKey(tRejudge, l.num), appendRows(nil, rest))
-		}
-		if err != nil || left == 0 {
-			return err
+			*rs = rowsFrom(*rs, at+1)
 		}
 	}
 	return nil

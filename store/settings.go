@@ -83,7 +83,7 @@ func (s *Store) ScanKV(prefix string, f func(key string, value []byte) error) er
 				v, err = unseal(k, v)
 			}
 			if err != nil {
-				s.noteDamage("setting", k)
+				s.noteValue("setting", k)
 				continue
 			}
 			if err := f(string(bytes.TrimPrefix(k, []byte{tSetting})), v); err != nil {

@@ -59,7 +59,7 @@ func (p *spacing) turn(now time.Time, score float64) time.Duration {
 func (s *Store) spaceTables() {
 	s.spacing.filled.Add(1)
 	db := s.spacing.db.Load()
-	if db == nil || !s.posting() {
+	if db == nil || !s.Posting() {
 		return
 	}
 	score := 0.0

@@ -40,7 +40,7 @@ type Store struct {
 	stop      chan struct{} // closed by Close
 	wg        sync.WaitGroup
 	keys      arena    // the committer's
-	tasks     []task   // the committer's
+	tasks     []task   // the committer's: of the group in the making
 	last      struct { // likewise: of the last commit
 		tasks int // how many it had, or half of what was there before
 		took  time.Duration
@@ -86,7 +86,10 @@ type Store struct {
 	damageMu    sync.Mutex
 	damageNews  map[pos]struct{}
 	damageNudge chan struct{}
-	damageCount atomic.Uint64
+
+	damageFound   atomic.Uint64 // damaged values found since Open
+	damagedValues atomic.Uint64 // of those, what is no record; none since the store was mended last
+	mended        atomic.Bool   // since Open
 
 	witnessMu sync.Mutex // guards the file
 

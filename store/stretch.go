@@ -110,6 +110,14 @@ func addRow(rs []rows, r rows) []rows {
 	return append(out, r)
 }
 
+// countRows is how many rows there are.
+func countRows(rs []rows) (n uint64) {
+	for _, r := range rs {
+		n += r.to - r.from + 1
+	}
+	return n
+}
+
 // cutRow takes seq out of ascending rows.
 func cutRow(rs []rows, seq uint64) []rows {
 	var out []rows

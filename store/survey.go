@@ -63,10 +63,7 @@ func (s *Store) DamagedIn(b board.ID) (damaged, above uint64) {
 		if len(l.damaged) == 0 {
 			continue
 		}
-		n := uint64(0)
-		for _, r := range l.damaged {
-			n += r.to - r.from + 1
-		}
+		n := countRows(l.damaged)
 		damaged += n
 		if missing := l.st.Hi - min(l.st.Hi, max(l.intact.Hi, l.st.Lo-1)); missing > n {
 			above += missing - n

@@ -17,22 +17,16 @@ func TestManyLogsBecomeASweep(t *testing.T) {
 	g := f.joinEmpty(2)
 	const n = maxMarks + 40
 	f.epochsOf(g, n)
-	deny := func(allowed bool) {
-		t.Helper()
-		o, err := team.NewNode(f.state(), f.who.id, board.NodeID(g.who.node.Public()), allowed, team.NewCut(nil), [16]byte{4, byte(f.n)})
-		f.n++
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.object(o)
+	allow := func(allowed bool) {
+		f.allow(g, allowed)
 		f.reopen()
 		f.settle()
 	}
-	deny(false)
+	allow(false)
 	if got := f.texts(); len(got) != 0 || f.unread() != 0 {
 		t.Fatalf("%d entries of the denied node show", len(got))
 	}
-	deny(true)
+	allow(true)
 	if got := f.texts(); len(got) != n || f.unread() != n {
 		t.Fatalf("%d entries show after it was let in again", len(got))
 	}

@@ -282,30 +282,7 @@ func (w *teamWorld) truth(held []heldRecord) (shown []*board.Entry, unread uint6
 		p, ok := byID[e.Header.DevPrev]
 		voids[id] = v.Status != team.Valid || ok && e.Header.HLC <= p.Header.HLC
 	}
-	best := map[board.PostID]*board.Entry{}
-	for _, r := range held {
-		if voids[r.entry.ID] || !n.counts(place{r.origin, r.seq}) {
-			continue
-		}
-		k := r.entry.Header.PostID()
-		if b := best[k]; b == nil || r.entry.Order().Compare(b.Order()) < 0 {
-			best[k] = r.entry
-		}
-	}
-	read := map[board.Hash]bool{}
-	h := w.f.s.Holding(w.f.board)
-	for _, r := range held {
-		if h.Includes(w.marks, r.origin.Node, board.Point{Epoch: r.origin.Epoch, Seq: r.seq}) {
-			read[r.entry.ID] = true
-		}
-	}
-	for _, e := range best {
-		shown = append(shown, e)
-		if e.Header.Kind.Counts() && e.Header.Author != w.f.who.id.User && !read[e.ID] {
-			unread++
-		}
-	}
-	slices.SortFunc(shown, func(a, b *board.Entry) int { return a.Order().Compare(b.Order()) })
+	shown, unread = w.show(held, func(r heldRecord) bool { return !voids[r.entry.ID] && n.counts(place{r.origin, r.seq}) })
 	return shown, unread, voids
 }
 

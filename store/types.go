@@ -170,7 +170,8 @@ type Status struct {
 	Free         uint64 // bytes
 	Needed       uint64 // bytes that must be free for writing to go on once it stopped
 	Failed       string // why the store refuses everything, or ""
-	Damaged      uint64 // records found damaged since Open
+	Damaged      uint64 // records that are damaged and have not come back yet, and other values found damaged since Open or the last mend
+	Mended       bool   // the database was damaged: since Open a new one was made of what could be read
 	Short        string // what Open found to be missing that was there before, or ""
 	Arrival      uint64 // of the last change
 	Records      uint64

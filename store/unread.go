@@ -151,7 +151,7 @@ func (s *Store) readElsewhere(m *memory, txn *badger.Txn, l *logState, covered m
 		key := it.Item().Key()
 		c, err := unseal(key, v)
 		if err != nil {
-			s.noteDamage("records of an entry", key)
+			s.noteValue("records of an entry", key)
 			continue
 		}
 		others, err := parsePositions(c)

@@ -176,7 +176,6 @@ func (s *Store) checkWitness(m *memory) (short string, err error) {
 // noteShort reports that the store opened shorter than it was.
 func (s *Store) noteShort(short string) {
 	s.short = short
-	s.damageCount.Add(1)
 	s.metrics.damaged.Inc()
 	s.opts.Log.Error("the store opened shorter than it was: its files were damaged or an old copy was put back; what teammates hold comes back by itself", "missing", short)
 	if err := s.writeWitness(); err != nil {
