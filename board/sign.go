@@ -21,6 +21,7 @@ const (
 	SignMark        = "mark"
 	SignPresence    = "presence" // of a node, over a PresenceBeat
 	SignAlive       = "alive"    // of a node, over a NodeAlive
+	SignProbe       = "probe"    // of a node, over a Probe's nonce
 	SignLive        = "live"     // of a device, over a LiveBatch
 )
 

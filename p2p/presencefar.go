@@ -12,6 +12,8 @@ const (
 	linkTime = 5 * time.Second
 	// unsureFor is how long a node that can't be reached directly and of which nothing is known is spoken to through others.
 	unsureFor = 3 * time.Minute
+	// relayedFor is how old what comes through others may be, by both clocks, to be a sign of life.
+	relayedFor = 2 * leaseTime
 	// maxWholes: the state of a node that is heard through others only is asked for after 1, 2, 4, ... up to 32 minutes.
 	maxWholes = 5
 )
@@ -76,12 +78,19 @@ func (p *presence) hasFar(t board.TeamID) bool {
 	return len(p.far(t)) > 0
 }
 
-// heardThrough notes that something signed by n came through others.
-func (p *presence) heardThrough(n board.NodeID) {
+// heardThrough notes that something that n has signed came through others. It is a sign of life if n said it a while ago at most
+// and nothing later was heard of it: anybody can keep what a node has said, and say it again when that one is gone.
+func (p *presence) heardThrough(n board.NodeID, said board.HLC) {
 	p.mu.Lock()
 	x := p.mu.mates[n]
+	if x != nil && (said <= x.said || said < board.HLCAt(p.m.o.Now().Add(-relayedFor))) {
+		p.mu.Unlock()
+		p.m.stats.refused.WithLabelValues("old_sign_of_life").Inc()
+		return
+	}
 	var ask []board.TeamID
 	if x != nil {
+		x.said = said
 		now := time.Now()
 		x.relayed = now
 		if x.out == nil && !now.Before(x.wholeAt) { // there are no pulses with it that would tell what is missing

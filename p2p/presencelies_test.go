@@ -177,3 +177,43 @@ func TestWhoTalksBackOffends(t *testing.T) {
 	}
 	eventually(t, "it is counted", func() bool { return a.counters()["offences_total/presence_talks_back"] > 0 }, a)
 }
+
+// What a node has signed long ago, or before something that was heard, is no sign of its life when others say it again.
+func TestOldBeatsAreNoSignOfLife(t *testing.T) {
+	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob"), newNode(t, "cyd")
+	crew := a.found("crew")
+	a.letIn(crew, b, c)
+	cyd := c.mesh.self
+	r := insider(t, a, b)
+	s := r.speaks(b)
+	number := uint64(0)
+	passOn := func(said time.Time) {
+		number++
+		x := &weftv1.PresenceBeat{Team: crew[:], Node: cyd[:], Boot: make([]byte, 16), Number: number, Digest: make([]byte, 16), SentHlc: uint64(board.HLCAt(said))}
+		beat := signed(t, c.key, board.SignPresence, x)
+		beat.Key = cyd[:]
+		say(t, s, beatFrame(beat))
+		eventually(t, "the beat is heard", func() bool { return a.heard().count(cyd, crew) == int(number) }, a)
+	}
+	old := func() float64 { return a.counters()["refused_total/old_sign_of_life"] }
+	now := time.Now()
+	passOn(now)
+	if old() != 0 {
+		t.Error("a new beat is no sign of life")
+	}
+	passOn(now)
+	if old() != 1 {
+		t.Error("a beat that isn't later than one that was heard is a sign of life")
+	}
+	passOn(now.Add(time.Second))
+	if old() != 1 {
+		t.Error("a later beat is no sign of life")
+	}
+	a.mesh.voices.mu.Lock()
+	a.mesh.voices.mu.mates[cyd].said = 0
+	a.mesh.voices.mu.Unlock()
+	passOn(now.Add(-2 * relayedFor))
+	if old() != 2 {
+		t.Error("a beat that is older than what is believed is a sign of life")
+	}
+}

@@ -2,6 +2,9 @@ package p2p
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"sync"
@@ -15,6 +18,9 @@ import (
 // maxProbeEvents wait for the detector. What more comes is dropped: a probe that isn't answered is asked again.
 const maxProbeEvents = 4096
 
+// probeNonce bytes are signed by a node that is probed for another one.
+const probeNonce = 16
+
 // probing finds out which teammates run: one goroutine owns the Detector and carries out what it says. Other goroutines
 // hand it events and read what it last said of a node. Nothing is called with mu held.
 type probing struct {
@@ -22,6 +28,7 @@ type probing struct {
 	d    *detect.Detector // the goroutine's
 	word *weftv1.Signed   // this node's own, as told last; the goroutine's
 	own  detect.Word      // what it says
+	salt [16]byte         // secret; see nonce
 
 	wake chan struct{} // capacity one: there are events
 
@@ -38,12 +45,14 @@ func newProbing(m *Mesh) *probing {
 	m.voices.mu.Lock()
 	bootMs, word := m.voices.mu.bootMs, m.voices.mu.word
 	m.voices.mu.Unlock()
-	p := &probing{m: m, wake: make(chan struct{}, 1), word: word}
-	p.d = detect.New(detect.Config{Self: m.self, Boot: m.boot, BootMs: bootMs, Rand: m.random(randomProbing)})
+	p := &probing{m: m, wake: make(chan struct{}, 1), word: word, salt: newSalt()}
+	p.d = detect.New(detect.Config{Self: m.self, Boot: m.boot, BootMs: bootMs, Rand: m.random(randomProbing), Proof: p.proved})
 	p.own = p.d.Own()
 	p.mu.health = map[board.NodeID]detect.Health{}
 	return p
 }
+
+func newSalt() (s [16]byte) { rand.Read(s[:]); return s }
 
 // tell hands over events in order. Those that aren't needed are dropped while too many wait.
 func (p *probing) tell(needed bool, evs ...detect.Event) {
@@ -156,17 +165,33 @@ func (p *probing) step(ev detect.Event) {
 	}
 }
 
+// nonce is what a node is to sign if another one asks it in this one's place: each time something else, which nobody can know
+// before, so that it was signed after it was asked for.
+func (p *probing) nonce(n board.NodeID, id uint64) []byte {
+	b := binary.BigEndian.AppendUint64(append(p.salt[:len(p.salt):len(p.salt)], n[:]...), id)
+	h := sha256.Sum256(b)
+	return h[:probeNonce]
+}
+
+func (p *probing) proved(n board.NodeID, id uint64, proof []byte) bool {
+	return board.Verify(n, board.SignProbe, p.nonce(n, id), proof)
+}
+
 func (p *probing) carryOut(effects []detect.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case detect.Probe:
-			f := &weftv1.Probe{Id: e.ID}
+			f := &weftv1.Probe{Id: e.ID, Nonce: e.Nonce}
 			if e.Target != (board.NodeID{}) {
-				f.Target = e.Target[:]
+				f.Target, f.Nonce = e.Target[:], p.nonce(e.Target, e.ID)
 			}
 			p.m.voices.send(e.Node, &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Probe{Probe: f}})
 		case detect.Answer:
-			f := &weftv1.ProbeAnswer{Id: e.ID, Silent: e.Silent}
+			f := &weftv1.ProbeAnswer{Id: e.ID, Silent: e.Silent, Late: e.Late, Proof: e.Proof}
+			if e.Nonce != nil {
+				proof := p.m.o.Key.Sign(board.SignProbe, e.Nonce)
+				f.Proof = proof[:]
+			}
 			if e.Word != nil {
 				f.Alive = e.Word.Signed
 			}

@@ -135,9 +135,11 @@ func TestBadProbesAndWords(t *testing.T) {
 		count string
 	}{
 		{"probe of half a node", &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Probe{Probe: &weftv1.Probe{Target: make([]byte, 16)}}}, "offences_total/probe_malformed"},
+		{"ask that wants no proof", &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Probe{Probe: &weftv1.Probe{Target: make([]byte, 32)}}}, "offences_total/probe_malformed"},
+		{"half a proof", &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Answer{Answer: &weftv1.ProbeAnswer{Proof: make([]byte, 32)}}}, "offences_total/probe_malformed"},
 		{"suspicion without a boot", told(&weftv1.Suspicions{Nodes: []*weftv1.Suspicion{{Node: make([]byte, 32)}}}), "offences_total/suspicion_malformed"},
 		{"suspicion of a stranger", told(&weftv1.Suspicions{Nodes: []*weftv1.Suspicion{{Node: make([]byte, 32), Boot: make([]byte, 16)}}}), "presence_suspicions_total/accuser_foreign"},
-		{"ask for a stranger", &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Probe{Probe: &weftv1.Probe{Id: 1, Target: make([]byte, 32)}}}, "presence_suspicions_total/asked_for_stranger"},
+		{"ask for a stranger", &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Probe{Probe: &weftv1.Probe{Id: 1, Target: make([]byte, 32), Nonce: make([]byte, 16)}}}, "presence_suspicions_total/asked_for_stranger"},
 		{"forged word", alive(word(c.key, b.key, nil)), "offences_total/word_bad_signature"},
 		{"word without incarnation", alive(word(c.key, c.key, func(w *weftv1.NodeAlive) { w.Incarnation = 0 })), "offences_total/word_malformed"},
 		{"word of a stranger", alive(func() *weftv1.Signed { k := randomKey(); return word(k, k, nil) }()), "refused_total/word_of_stranger"},

@@ -24,17 +24,23 @@ func wordOf(w *weftv1.NodeAlive, signed *weftv1.Signed) detect.Word {
 func (p *probing) receive(from board.NodeID, f *weftv1.PresenceFrame) {
 	switch f := f.Frame.(type) {
 	case *weftv1.PresenceFrame_Probe:
-		switch len(f.Probe.GetTarget()) {
-		case 0:
+		switch about, nonce := len(f.Probe.GetTarget()), f.Probe.GetNonce(); {
+		case about == 0 && len(nonce) == 0:
 			p.tell(false, detect.Probed{From: from, ID: f.Probe.GetId()})
-		case 32:
-			p.tell(false, detect.AskedFor{From: from, Target: board.NodeID(f.Probe.Target), ID: f.Probe.Id})
+		case about == 0 && len(nonce) == probeNonce:
+			p.tell(false, detect.Probed{From: from, ID: f.Probe.Id, Nonce: nonce})
+		case about == 32 && len(nonce) == probeNonce:
+			p.tell(false, detect.AskedFor{From: from, Target: board.NodeID(f.Probe.Target), ID: f.Probe.Id, Nonce: nonce})
 		default:
 			p.m.offend(from, "probe_malformed")
 		}
 	case *weftv1.PresenceFrame_Answer:
+		if n := len(f.Answer.GetProof()); n != 0 && n != 64 {
+			p.m.offend(from, "probe_malformed")
+			return
+		}
 		p.words(from, f.Answer.GetAlive())
-		p.tell(false, detect.Answered{From: from, ID: f.Answer.GetId(), Silent: f.Answer.GetSilent()})
+		p.tell(false, detect.Answered{From: from, ID: f.Answer.GetId(), Silent: f.Answer.GetSilent(), Late: f.Answer.GetLate(), Proof: f.Answer.GetProof()})
 	case *weftv1.PresenceFrame_Suspicions:
 		ev := detect.Told{From: from}
 		for _, s := range f.Suspicions.GetNodes() {

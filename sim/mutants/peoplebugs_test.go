@@ -67,10 +67,10 @@ var peopleBugs = []bug{
 		tests: "TestTranscripts", packages: []string{"./presence/detect"},
 	},
 	{
-		name: "hold a node for alive as long as others say so",
-		file: "presence/detect/suspect.go",
-		old:  " || d.now.Sub(p.proven) > d.c.VouchFor {\n",
-		new:  " {\n",
+		name: "hold a node for alive since others say so",
+		file: "presence/detect/check.go",
+		old:  "case d.c.Proof == nil || !d.c.Proof(p.id, ev.ID, ev.Proof):\n",
+		new:  "case false:\n",
 
 		tests: ".", packages: []string{"./presence/detect"},
 	},
@@ -85,8 +85,8 @@ var peopleBugs = []bug{
 	{
 		name: "go on suspecting whoever has answered",
 		file: "presence/detect/word.go",
-		old:  "\t\tp.by = nil // they hear of it above\n\t\td.clear(p)\n",
-		new:  "",
+		old:  "\tcase Suspected:\n\t\td.clear(p)\n\tcase Dead:\n\t\td.wasFooled(p)\n",
+		new:  "\tcase Dead:\n\t\td.wasFooled(p)\n",
 
 		tests: "TestTranscripts", packages: []string{"./presence/detect"},
 	},
