@@ -25,13 +25,19 @@ type asking struct {
 	silent bool // its answer
 }
 
+// asked is a probe that another node does for us.
+type asked struct {
+	target board.NodeID
+	at     time.Time
+}
+
 const (
-	askAtOnce    = 3  // SWIM's k
-	keptIDs      = 12 // of one peer's indirect probes, whose answers count
-	helpsAtOnce  = 64 // askers of one peer
-	probeAgain   = 100 * time.Millisecond
+	askAtOnce    = 3                      // SWIM's k
+	keptIDs      = 12                     // of one peer's indirect probes, whose answers count
+	helpsAtOnce  = 64                     // askers of one peer
+	proofFor     = 10 * time.Second       // for which a proof counts from when it was asked for; then it may have been kept for later
 	checkAgain   = 500 * time.Millisecond // a suspect is checked again after so long at least
-	tellAccusers = 8                      // about so many of those that know better say so to an accuser
+	tellDoubters = 8                      // about so many of those that hear a doubted node's new word pass it on to a doubter
 	tellSuspect  = 5                      // about so many of those that heard of a suspicion say so to the suspect
 )
 
@@ -84,7 +90,7 @@ func (d *Detector) askOthers(p *peer, n int) {
 		can = can[:len(can)-1]
 		d.last++
 		p.check.asked = append(p.check.asked, asking{node: h.id, id: d.last})
-		d.asked[d.last] = p.id
+		d.asked[d.last] = &asked{p.id, d.now}
 		if p.ids = append(p.ids, d.last); len(p.ids) > keptIDs {
 			delete(d.asked, p.ids[0])
 			p.ids = p.ids[1:]
@@ -183,23 +189,25 @@ func (d *Detector) passed(p *peer) {
 }
 
 // answered takes an answer to a probe.
-func (d *Detector) answered(from *peer, id uint64, silent, late bool) {
+func (d *Detector) answered(from *peer, ev Answered) {
 	if from == nil {
 		return
 	}
 	d.heard(from, d.now)
 	for i, s := range from.sent {
-		if s.id == id && id != 0 {
-			d.measured(from, d.now.Sub(s.at), late, s.at.Before(d.late))
+		if s.id == ev.ID && s.id != 0 {
+			d.measured(from, d.now.Sub(s.at), ev.Late, s.at.Before(d.late))
 			from.sent[i] = sentProbe{}
 		}
 	}
-	p := d.peers[d.asked[id]]
-	if p == nil || p == from {
+	d.helped(from, ev)
+	ask := d.asked[ev.ID]
+	if ask == nil || d.peers[ask.target] == nil || ask.target == from.id {
 		return
 	}
-	if !silent {
-		d.vouched(p)
+	p := d.peers[ask.target]
+	if !ev.Silent {
+		d.proved(p, ask, ev)
 		return
 	}
 	if p.check == nil {
@@ -208,7 +216,7 @@ func (d *Detector) answered(from *peer, id uint64, silent, late bool) {
 	all := true
 	for i := range p.check.asked {
 		a := &p.check.asked[i]
-		if a.id == id && a.node == from.id {
+		if a.id == ev.ID && a.node == from.id {
 			a.silent = true
 		}
 		all = all && a.silent
@@ -219,17 +227,42 @@ func (d *Detector) answered(from *peer, id uint64, silent, late bool) {
 }
 
 // askedFor probes target for another node.
-func (d *Detector) askedFor(from, target *peer, id uint64) {
+func (d *Detector) askedFor(from, target *peer, ev AskedFor) {
 	switch {
 	case from == nil:
 	case target == nil || !from.shares(target):
 		d.count("asked_for_stranger")
 	case !target.linked || len(target.helps) >= helpsAtOnce:
-		d.emit(Answer{Node: from.id, ID: id, Silent: true})
+		d.emit(Answer{Node: from.id, ID: ev.ID, Silent: true})
 	default:
-		target.helps = append(target.helps, help{from: from.id, id: id, since: d.now, deadline: d.now.Add(d.wait(target))})
-		if last := target.sent[(target.nsent+len(target.sent)-1)%len(target.sent)]; last.id == 0 || d.now.Sub(last.at) > probeAgain {
-			d.probe(target)
+		d.last++
+		target.helps = append(target.helps, help{from: from.id, id: ev.ID, probe: d.last, deadline: d.now.Add(d.wait(target))})
+		d.emit(Probe{Node: target.id, ID: d.last, Nonce: ev.Nonce})
+		d.count("direct")
+	}
+}
+
+// helped passes on what a node has answered to a probe for another one.
+func (d *Detector) helped(p *peer, ev Answered) {
+	p.helps = slices.DeleteFunc(p.helps, func(h help) bool {
+		if h.probe != ev.ID {
+			return false
 		}
+		a := Answer{Node: h.from, ID: h.id, Proof: ev.Proof}
+		if p.word.Signed != nil {
+			a.Word = &p.word
+		}
+		d.emit(a)
+		return true
+	})
+}
+
+// proved: another node says that p answers, which counts if p has signed it.
+func (d *Detector) proved(p *peer, ask *asked, ev Answered) {
+	switch {
+	case d.c.Proof == nil || !d.c.Proof(p.id, ev.ID, ev.Proof):
+		d.count("unproved")
+	case d.now.Sub(ask.at) <= proofFor:
+		d.heard(p, d.now)
 	}
 }

@@ -14,6 +14,8 @@ type Config struct {
 	Boot   [16]byte // of this run
 	BootMs uint64   // when it began, Unix milliseconds
 	Rand   *rand.Rand
+	// Proof says whether a node has signed what the Probe of this ID asked it to sign. nil: nobody has.
+	Proof func(n board.NodeID, id uint64, proof []byte) bool
 
 	Random    time.Duration // a random neighbour is probed so often; 1 s
 	Circle    time.Duration // and the next one in each circle, where they are few; 2 s
@@ -29,7 +31,6 @@ type Config struct {
 	Late      time.Duration // by which the own loop may be late before it is thought sick; 200 ms
 	Suspend   time.Duration // by which it is late when it didn't run at all; 5 s
 	Quiet     time.Duration // for which after that nobody is accused who wasn't heard again; 10 s
-	VouchFor  time.Duration // see the package's comment; 150 s
 }
 
 func (c *Config) setDefaults() {
@@ -40,7 +41,7 @@ func (c *Config) setDefaults() {
 		{&c.Random, time.Second}, {&c.Circle, 2 * time.Second}, {&c.Slot, time.Second / 3}, {&c.Strangers, 30 * time.Second},
 		{&c.MinWait, 300 * time.Millisecond}, {&c.MaxWait, 5 * time.Second}, {&c.FirstWait, time.Second},
 		{&c.Patience, 1500 * time.Millisecond}, {&c.Redial, 2 * time.Second}, {&c.Batch, 200 * time.Millisecond},
-		{&c.Drain, 50 * time.Millisecond}, {&c.Late, 200 * time.Millisecond}, {&c.Suspend, 5 * time.Second}, {&c.Quiet, 10 * time.Second}, {&c.VouchFor, 150 * time.Second},
+		{&c.Drain, 50 * time.Millisecond}, {&c.Late, 200 * time.Millisecond}, {&c.Suspend, 5 * time.Second}, {&c.Quiet, 10 * time.Second},
 	} {
 		if *d.v == 0 {
 			*d.v = d.d
@@ -55,7 +56,7 @@ type Detector struct {
 	peers map[board.NodeID]*peer
 	order []*peer                  // by id
 	rings map[board.TeamID][]*peer // each team's nodes, by id
-	asked map[uint64]board.NodeID  // targets of probes that others do for us
+	asked map[uint64]*asked        // probes that others do for us
 	last  uint64                   // id of a probe
 	sick  int                      // how poor our own health is, 0 to maxSick
 	ill   time.Time                // since when it has been so poor; it mends by one each healEvery
@@ -92,7 +93,7 @@ const (
 func New(c Config) *Detector {
 	c.setDefaults()
 	return &Detector{
-		c: c, peers: map[board.NodeID]*peer{}, rings: map[board.TeamID][]*peer{}, asked: map[uint64]board.NodeID{},
+		c: c, peers: map[board.NodeID]*peer{}, rings: map[board.TeamID][]*peer{}, asked: map[uint64]*asked{},
 		out: map[board.NodeID]*parcel{}, own: Word{Node: c.Self, Boot: c.Boot, BootMs: c.BootMs, Incarnation: 1},
 	}
 }
@@ -232,13 +233,13 @@ func (d *Detector) take(ev Event) {
 	case Probed:
 		d.heard(d.peers[ev.From], d.now)
 		if d.peers[ev.From] != nil {
-			d.emit(Answer{Node: ev.From, ID: ev.ID, Late: d.isLate()})
+			d.emit(Answer{Node: ev.From, ID: ev.ID, Late: d.isLate(), Nonce: ev.Nonce})
 		}
 	case AskedFor:
 		d.heard(d.peers[ev.From], d.now)
-		d.askedFor(d.peers[ev.From], d.peers[ev.Target], ev.ID)
+		d.askedFor(d.peers[ev.From], d.peers[ev.Target], ev)
 	case Answered:
-		d.answered(d.peers[ev.From], ev.ID, ev.Silent, ev.Late)
+		d.answered(d.peers[ev.From], ev)
 	case Told:
 		d.heard(d.peers[ev.From], d.now)
 		d.told(d.peers[ev.From], ev.Suspicions)

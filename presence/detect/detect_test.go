@@ -40,7 +40,9 @@ func TestKilledNodeIsDeadForAllNeighboursWithinFiveSeconds(t *testing.T) {
 		teams func(seed uint64) func(int) []int
 	}{
 		{"2 nodes", 2, 1000, false, nil},
-		{"5 nodes", 5, 400, false, nil},
+		{"3 nodes", 3, 600, false, nil},
+		{"6 nodes", 6, 300, false, nil},
+		{"10 nodes", 10, 100, false, nil},
 		{"5 nodes, reset", 5, 200, true, nil},
 		{"30 nodes", 30, 20, false, nil},
 		{"30 nodes, reset", 30, 10, true, nil},

@@ -35,25 +35,29 @@ type HeardSome []Heard
 // Relayed: something new that Node signed came through others.
 type Relayed struct{ Node board.NodeID }
 
-// Probed: From asks whether this node runs.
+// Probed: From asks whether this node runs, and for its signature of Nonce if there is one.
 type Probed struct {
-	From board.NodeID
-	ID   uint64
+	From  board.NodeID
+	ID    uint64
+	Nonce []byte
 }
 
-// AskedFor: From asks whether Target runs.
+// AskedFor: From asks whether Target runs, which it is to prove by its signature of Nonce.
 type AskedFor struct {
 	From, Target board.NodeID
 	ID           uint64
+	Nonce        []byte
 }
 
 // Answered: From answers a Probe. Silent: the probe's target did not answer it. Late: From's own loop was late, so that the time
-// says little of the way. A word that comes along is a Said event of its own, before this one.
+// says little of the way. Proof is the probed node's signature, which Config.Proof judges. A word that comes along is a Said
+// event of its own, before this one.
 type Answered struct {
 	From   board.NodeID
 	ID     uint64
 	Silent bool
 	Late   bool
+	Proof  []byte
 }
 
 // Told: From suspects nodes.
@@ -110,11 +114,13 @@ type Word struct {
 // Effect is something to do: one of the effect types below.
 type Effect interface{ effect() }
 
-// Probe asks Node whether it runs, or, with a Target, to ask that one.
+// Probe asks Node whether it runs, or, with a Target, to ask that one. What Target is to sign is for the caller to choose: other
+// bytes for each ID, which nobody can guess. Nonce is what Node is to sign for somebody else, if it isn't nil.
 type Probe struct {
 	Node   board.NodeID
 	ID     uint64
 	Target board.NodeID // zero: Node itself
+	Nonce  []byte
 }
 
 // Answer answers Probed (Silent is false then) or AskedFor.
@@ -123,7 +129,9 @@ type Answer struct {
 	ID     uint64
 	Silent bool
 	Late   bool
-	Word   *Word // the target's, where it is news; nil: none goes along
+	Nonce  []byte // to be signed; nil: nothing
+	Proof  []byte // of the target, as it came; nil: there is none
+	Word   *Word  // the target's; nil: none goes along
 }
 
 // Tell sends suspicions and other nodes' signed words in one frame to each of Nodes.

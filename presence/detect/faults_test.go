@@ -248,9 +248,9 @@ func TestALiarKillsNobody(t *testing.T) {
 					list = append(list, s)
 				}
 				old := words[w.nodes[1+w.rnd.IntN(9)].id]
-				evs := []Event{Told{liar.id, list}, Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(1000), true, false}}
+				evs := []Event{Told{liar.id, list}, Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(1000), true, false, nil}}
 				if w.rnd.IntN(20) == 0 {
-					evs = append(evs, AskedFor{liar.id, w.nodes[w.rnd.IntN(10)].id, 2})
+					evs = append(evs, AskedFor{liar.id, w.nodes[w.rnd.IntN(10)].id, 2, nil})
 				}
 				w.send(liar.i, to.i, "lie", evs...)
 			}
@@ -278,12 +278,11 @@ func TestALiarKillsNobody(t *testing.T) {
 		for range 100 {
 			for _, to := range w.nodes[1:] {
 				if old := words[w.nodes[7].id]; to.i != 7 {
-					w.send(0, to.i, "lie", Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(5000), false, false})
+					w.send(0, to.i, "lie", Said{liar.id, old[w.rnd.IntN(len(old))]}, Answered{liar.id, w.rnd.Uint64N(5000), false, false, nil})
 				}
 			}
 			w.run(100 * time.Millisecond)
 		}
-		w.run(afterVouching)
 		for _, x := range w.nodes[1:] {
 			if h := x.health[w.nodes[7].id]; x.up && h.State != Dead {
 				t.Errorf("seed %d: %v after its death %d holds it for %q", seed, w.now.Sub(at), x.i, h.State)
@@ -292,8 +291,8 @@ func TestALiarKillsNobody(t *testing.T) {
 	}
 }
 
-// Who says of a dead node that it runs, where there is nobody else to ask, is believed for as long as a lease.
-func TestAFalseWitnessIsBelievedForALeaseOnly(t *testing.T) {
+// Who says of a dead node that it runs isn't believed, also where there is nobody else to ask.
+func TestAFalseWitnessIsNotBelieved(t *testing.T) {
 	for seed := range uint64(seeds(t, 20)) {
 		w := newWorld(t, seed, 3, oneTeam)
 		w.nodes[0].lies = true
@@ -301,16 +300,13 @@ func TestAFalseWitnessIsBelievedForALeaseOnly(t *testing.T) {
 		w.run(10 * time.Second)
 		at := w.now
 		w.kill(2, false)
-		w.run(afterVouching + 30*time.Second)
+		w.run(6 * time.Second)
 		i := slices.IndexFunc(w.deaths, func(d death) bool { return d.by == 1 && d.whom == 2 })
 		if i < 0 {
 			t.Fatalf("seed %d: %v after its death it is alive for who asks a liar", seed, w.now.Sub(at))
 		}
 	}
 }
-
-// afterVouching is more than for how long others are believed about a third.
-const afterVouching = 160 * time.Second
 
 // What can't be honest is harmless, and takes no memory.
 func TestRubbishIsHarmless(t *testing.T) {
@@ -330,8 +326,8 @@ func TestRubbishIsHarmless(t *testing.T) {
 		}
 		w := Word{Node: id(), Boot: [16]byte{byte(rnd.IntN(3))}, BootMs: rnd.Uint64N(9), Incarnation: rnd.Uint64N(20), Goodbye: rnd.IntN(50) == 0, Signed: signed}
 		evs := []Event{
-			Connected{id()}, Disconnected{id()}, Heard{id(), time.Duration(rnd.Int64N(int64(time.Second)))}, Relayed{id()}, Probed{id(), rnd.Uint64()},
-			AskedFor{id(), id(), rnd.Uint64()}, Answered{id(), rnd.Uint64N(d.last + 2), rnd.IntN(2) == 0, false}, Said{id(), w}, Tick{},
+			Connected{id()}, Disconnected{id()}, Heard{id(), time.Duration(rnd.Int64N(int64(time.Second)))}, Relayed{id()}, Probed{id(), rnd.Uint64(), nil},
+			AskedFor{id(), id(), rnd.Uint64(), nil}, Answered{id(), rnd.Uint64N(d.last + 2), rnd.IntN(2) == 0, false, nil}, Said{id(), w}, Tick{},
 			Told{id(), []Suspicion{{id(), w.Boot, w.Incarnation, false}, {id(), w.Boot, rnd.Uint64(), true}}}, HeardSome{{id(), 0}},
 		}
 		if i%5000 == 0 {

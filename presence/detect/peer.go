@@ -18,7 +18,6 @@ type peer struct {
 	grace  time.Time // nothing is concluded from its silence before; zero: it is judged as ever
 
 	last    time.Time // when it was heard itself
-	proven  time.Time // when it was heard itself, or something new that it signed came through others
 	trips   roundTrips
 	sent    [4]sentProbe // to it directly; the last ones
 	nsent   int
@@ -46,11 +45,11 @@ type peer struct {
 	blame    allowance
 }
 
-// help is what one that asks for a peer waits for.
+// help is what one that asks for a peer waits for: the answer to our probe.
 type help struct {
 	from     board.NodeID
 	id       uint64
-	since    time.Time
+	probe    uint64
 	deadline time.Time
 }
 

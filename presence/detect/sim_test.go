@@ -1,7 +1,10 @@
 package detect
 
 import (
+	"bytes"
 	"container/heap"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -54,8 +57,9 @@ type node struct {
 	paused bool
 	slow   time.Duration // its loop comes so much later, at random, and then does all that waits
 	queued []func()
-	lies   bool // it says of everybody that they run
-	ticks  int  // only the newest tick counts
+	lies   bool   // it says of everybody that they run
+	proof  []byte // that it saw last
+	ticks  int    // only the newest tick counts
 	health map[board.NodeID]Health
 	seen   map[board.NodeID][]Health
 	turn   []func()
@@ -184,7 +188,7 @@ func (x *node) boot() {
 		boot[k] = byte(x.w.rnd.Uint32())
 	}
 	clear(x.health)
-	x.d = New(Config{Self: x.id, Boot: boot, BootMs: uint64(x.w.now.UnixMilli()), Rand: rand.New(rand.NewPCG(x.w.rnd.Uint64(), 5))})
+	x.d = New(Config{Self: x.id, Boot: boot, BootMs: uint64(x.w.now.UnixMilli()), Rand: rand.New(rand.NewPCG(x.w.rnd.Uint64(), 5)), Proof: x.proved})
 	teams := map[board.NodeID][]board.TeamID{}
 	for j, o := range x.w.nodes {
 		if ts := x.w.shared(x.i, j); j != x.i && len(ts) > 0 {
@@ -201,6 +205,21 @@ func (x *node) boot() {
 		}
 	}
 	x.pulse(x.d.own.Boot)
+}
+
+// nonce for a probe that another node does for this one, and whether a node has signed it.
+func (x *node) nonce(id uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(x.id[:], x.d.own.Boot[:]...), id)
+}
+
+func (x *node) proved(n board.NodeID, id uint64, proof []byte) bool {
+	return bytes.Equal(proof, signOf(n, x.nonce(id)))
+}
+
+// signOf stands for a signature.
+func signOf(n board.NodeID, nonce []byte) []byte {
+	s := sha256.Sum256(append(n[:], nonce...))
+	return s[:]
 }
 
 // pulse goes to everybody once a minute.
@@ -442,9 +461,9 @@ func (x *node) carryOut(e Effect) {
 	switch e := e.(type) {
 	case Probe:
 		if e.Target == (board.NodeID{}) {
-			w.send(x.i, w.index(e.Node), "probe", Probed{x.id, e.ID})
+			w.send(x.i, w.index(e.Node), "probe", Probed{x.id, e.ID, e.Nonce})
 		} else {
-			w.send(x.i, w.index(e.Node), "ask", AskedFor{x.id, e.Target, e.ID})
+			w.send(x.i, w.index(e.Node), "ask", AskedFor{x.id, e.Target, e.ID, x.nonce(e.ID)})
 		}
 	case Answer:
 		var events []Event
@@ -452,7 +471,16 @@ func (x *node) carryOut(e Effect) {
 		if e.Word != nil {
 			events = append(events, Said{x.id, *e.Word})
 		}
-		w.send(x.i, w.index(e.Node), "answer", append(events, Answered{x.id, e.ID, e.Silent, e.Late})...)
+		if len(e.Nonce) > 0 {
+			e.Proof = signOf(x.id, e.Nonce)
+		}
+		if x.lies && e.Proof == nil && x.proof != nil {
+			e.Proof = x.proof
+		}
+		if e.Proof != nil {
+			x.proof = e.Proof
+		}
+		w.send(x.i, w.index(e.Node), "answer", append(events, Answered{x.id, e.ID, e.Silent, e.Late, e.Proof})...)
 	case Tell:
 		for _, n := range e.Nodes {
 			var events []Event

@@ -63,7 +63,7 @@ func (d *Detector) die(p *peer) {
 	d.set(p, Dead)
 }
 
-// heard takes a sign of life of p itself.
+// heard takes a sign of life of p itself, or one that it has signed just for us.
 func (d *Detector) heard(p *peer, at time.Time) {
 	if p == nil {
 		return
@@ -71,19 +71,9 @@ func (d *Detector) heard(p *peer, at time.Time) {
 	if at.After(p.last) {
 		p.last = at
 	}
-	if at.After(p.proven) {
-		p.proven = at
-	}
 	if p.state == Left {
 		return // what was on its way; a new start says so
 	}
-	p.helps = slices.DeleteFunc(p.helps, func(h help) bool {
-		if at.Before(h.since) {
-			return false
-		}
-		d.emit(d.vouch(h, p))
-		return true
-	})
 	if p.check != nil && !at.Before(p.check.began) {
 		d.passed(p)
 	}
@@ -105,29 +95,11 @@ func (d *Detector) heard(p *peer, at time.Time) {
 	}
 }
 
-// vouch is the answer that a peer runs, with its word, which is proof.
-func (d *Detector) vouch(h help, p *peer) Answer {
-	a := Answer{Node: h.from, ID: h.id}
-	if p.word.Signed != nil {
-		a.Word = &p.word
-	}
-	return a
-}
-
-// vouched: somebody else has heard p. That holds off suspicion, for a while.
-func (d *Detector) vouched(p *peer) {
-	if p.state != Alive && p.state != Suspected || d.now.Sub(p.proven) > d.c.VouchFor {
-		return
-	}
-	d.lives(p)
-}
-
 // relayed takes a sign of life that p signed and others passed on.
 func (d *Detector) relayed(p *peer) {
 	if p == nil || p.state == Left {
 		return
 	}
-	p.proven = d.now
 	switch p.state {
 	case Unknown:
 		d.set(p, Alive)
@@ -136,34 +108,19 @@ func (d *Detector) relayed(p *peer) {
 			d.revive(p)
 		}
 	default:
-		d.lives(p)
-	}
-}
-
-// lives: it can be held for alive, though it wasn't heard itself.
-func (d *Detector) lives(p *peer) {
-	if p.check != nil {
-		d.passed(p)
-	}
-	if p.state == Suspected {
-		d.clear(p)
-	}
-}
-
-// clear ends a suspicion, and says so to who had it.
-func (d *Detector) clear(p *peer) {
-	d.tellEach(p.by, p)
-	d.count("cleared")
-	d.set(p, Alive)
-}
-
-// tellEach passes on p's newest word to those that doubt it; some of all that could are enough.
-func (d *Detector) tellEach(to []board.NodeID, p *peer) {
-	for _, n := range to {
-		if a := d.peers[n]; a != nil && d.some(tellAccusers) {
-			d.tellWord(a, p)
+		if p.check != nil {
+			d.passed(p)
+		}
+		if p.state == Suspected {
+			d.clear(p)
 		}
 	}
+}
+
+// clear ends a suspicion.
+func (d *Detector) clear(p *peer) {
+	d.count("cleared")
+	d.set(p, Alive)
 }
 
 // some is true for about n of the neighbours.

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 //
 //	start                            all are connected, have said their first word, and answer probes within 2 ms
 //	mute NAME … | unmute NAME …      they don't answer, and others say so
+//	lies NAME …                      who is asked says of everybody that they run
 //	lost NAME | back NAME            the connection; back comes with the word that it said last
 //	heard NAME [AGO] | relayed NAME
 //	tells NAME WHOM [INCARNATION] [old-boot] [dead]     a suspicion; WHOM may be me
@@ -53,6 +55,7 @@ type transcript struct {
 	start time.Time
 	now   time.Time
 	mute  map[string]bool
+	lies  map[string]bool
 	words map[string]Word
 	later []reply // in order of time
 }
@@ -99,6 +102,10 @@ func (s *transcript) command(f []string) {
 		for _, n := range f[1:] {
 			s.mute[n] = f[0] == "mute"
 		}
+	case "lies":
+		for _, n := range f[1:] {
+			s.lies[n] = true
+		}
 	case "lost":
 		s.step(Disconnected{idOf(f[1])})
 	case "back":
@@ -113,7 +120,7 @@ func (s *transcript) command(f []string) {
 	case "relayed":
 		s.step(Relayed{idOf(f[1])})
 	case "asks":
-		s.step(AskedFor{idOf(f[1]), idOf(f[2]), 99})
+		s.step(AskedFor{idOf(f[1]), idOf(f[2]), 99, []byte("nonce")})
 	case "tells":
 		x := Suspicion{Node: idOf(f[2]), Dead: has("dead")}
 		if f[2] == "me" {
@@ -177,8 +184,8 @@ func (s *transcript) command(f []string) {
 
 func (s *transcript) begin() {
 	s.start = time.Unix(0, 0)
-	s.now, s.mute, s.words, s.later = s.start, map[string]bool{}, map[string]Word{}, nil
-	s.d = New(Config{Self: idOf("me"), Boot: [16]byte{7}, BootMs: 100, Rand: rand.New(rand.NewPCG(1, 1))})
+	s.now, s.mute, s.lies, s.words, s.later = s.start, map[string]bool{}, map[string]bool{}, map[string]Word{}, nil
+	s.d = New(Config{Self: idOf("me"), Boot: [16]byte{7}, BootMs: 100, Rand: rand.New(rand.NewPCG(1, 1)), Proof: func(n board.NodeID, _ uint64, proof []byte) bool { return bytes.Equal(proof, n[:]) }})
 	crew, other := board.TeamID{1}, board.TeamID{2}
 	s.d.Step(s.now, Neighbours{map[board.NodeID][]board.TeamID{
 		idOf("ann"): {crew, other}, idOf("bob"): {crew}, idOf("cid"): {crew}, idOf("dan"): {other},
@@ -226,9 +233,19 @@ func (s *transcript) step(ev Event) {
 			} else if s.mute[who] {
 				text = "probe " + who
 			}
-			answer := reply{s.now.Add(2 * time.Millisecond), Answered{e.Node, e.ID, false, false}}
-			if who != about && s.mute[about] {
-				answer = reply{s.now.Add(300 * time.Millisecond), Answered{e.Node, e.ID, true, false}}
+			answer := reply{s.now.Add(2 * time.Millisecond), Answered{From: e.Node, ID: e.ID}}
+			switch {
+			case who == about:
+				if e.Nonce != nil {
+					text = fmt.Sprintf("probe %s, who is to sign %q", who, e.Nonce)
+					answer.ev = Answered{From: e.Node, ID: e.ID, Proof: []byte("signed")}
+				}
+			case s.lies[who]: // it has signed itself what the other one should have
+				answer.ev = Answered{From: e.Node, ID: e.ID, Proof: e.Node[:]}
+			case s.mute[about]:
+				answer = reply{s.now.Add(300 * time.Millisecond), Answered{From: e.Node, ID: e.ID, Silent: true}}
+			default:
+				answer.ev = Answered{From: e.Node, ID: e.ID, Proof: e.Target[:]}
 			}
 			if !s.mute[who] {
 				i := len(s.later)
@@ -239,6 +256,9 @@ func (s *transcript) step(ev Event) {
 			}
 		case Answer:
 			text = fmt.Sprintf("answer %s: %s", nameOf(e.Node), map[bool]string{true: "silent", false: "it runs"}[e.Silent])
+			if e.Proof != nil {
+				text += fmt.Sprintf(", %s", e.Proof)
+			}
 		case Tell:
 			text = "tell " + names(e.Nodes) + ":"
 			for _, x := range e.Suspicions {

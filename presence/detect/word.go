@@ -48,11 +48,7 @@ func (d *Detector) said(from board.NodeID, w Word) {
 		if direct && w.Boot != p.word.Boot {
 			d.tellWord(p, p)
 		}
-	case c == 0:
-		if !direct && !w.Goodbye {
-			d.vouched(p)
-		}
-	default:
+	case c > 0:
 		d.newer(p, w, direct)
 	}
 }
@@ -60,9 +56,13 @@ func (d *Detector) said(from board.NodeID, w Word) {
 // newer takes a word that is newer than what was known.
 func (d *Detector) newer(p *peer, w Word, direct bool) {
 	otherBoot := p.word.Boot != w.Boot
-	p.word, p.proven = w, d.now
+	p.word = w
 	if !w.Goodbye {
-		d.tellEach(p.doubters, p)
+		for _, n := range p.doubters { // about so many of all that could say so are enough
+			if a := d.peers[n]; a != nil && d.some(tellDoubters) {
+				d.tellWord(a, p)
+			}
+		}
 	}
 	p.doubters = nil
 	if w.Goodbye {
@@ -76,7 +76,6 @@ func (d *Detector) newer(p *peer, w Word, direct bool) {
 	}
 	switch p.state {
 	case Suspected:
-		p.by = nil // they hear of it above
 		d.clear(p)
 	case Dead:
 		d.wasFooled(p)
