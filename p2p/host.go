@@ -58,6 +58,9 @@ func newHost(o *Options, g *gater) (host.Host, error) {
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.ConnectionGater(g), libp2p.ResourceManager(limits), libp2p.ConnectionManager(conns),
 		libp2p.DisableRelay(), libp2p.Ping(false), libp2p.UserAgent(o.Agent),
+		// Without the detection of black holes: half of a team that is away for minutes looks like one, and then nearly every
+		// dial is refused for minutes after they are back. How often dials are made the redial bounds.
+		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
 	}
 	if o.Registerer != nil {
 		opts = append(opts, libp2p.PrometheusRegisterer(o.Registerer))

@@ -85,8 +85,8 @@ func judged(w *sim.World) {
 	w.T.Helper()
 	w.Judged(func(now time.Time, p *check.Presence) { p.Settle() })
 	a := accuracy(w)
-	w.T.Logf("false offline %.1f s in all (%d times, at most %.1f s); stale online %.1f s in all (at most %.1f s); %d changes at %d watched people",
-		a.FalseOffline.Seconds(), a.FalseOfflines, a.LongestOffline.Seconds(), a.StaleOnline.Seconds(), a.LongestStale.Seconds(), a.Changes, a.Sights)
+	w.T.Logf("false offline %.1f s in all, %.1f s while it was new to the watcher (%d times, at most %.1f s); stale online %.1f s in all (at most %.1f s); %d changes at %d watched people",
+		a.FalseOffline.Seconds(), a.Finding.Seconds(), a.FalseOfflines, a.LongestOffline.Seconds(), a.StaleOnline.Seconds(), a.LongestStale.Seconds(), a.Changes, a.Sights)
 	w.Judge()
 }
 
@@ -97,7 +97,7 @@ func wire(w *sim.World) (sum uint64) {
 			continue
 		}
 		for _, k := range n.Mesh().Traffic() {
-			if k.Kind == "presence" || k.Kind == "probe" {
+			if k.Kind == "pulse" || k.Kind == "presence" || k.Kind == "probe" {
 				sum += k.SentMessages
 			}
 		}
@@ -342,7 +342,7 @@ func TestWhoIsRemovedHearsOfNobody(t *testing.T) {
 		w.Pass(5 * time.Second)
 		heard := func() (sum uint64) {
 			for _, k := range gone.Mesh().Traffic() {
-				if k.Kind == "presence" || k.Kind == "probe" || k.Kind == "beat" {
+				if k.Kind == "pulse" || k.Kind == "presence" || k.Kind == "probe" || k.Kind == "beat" {
 					sum += k.ReceivedMessages
 				}
 			}

@@ -27,6 +27,7 @@ type sight struct {
 	state string
 	wrong time.Time // since when it differs from the truth; zero: it doesn't
 	flap  time.Time // the last change that counts as a flap
+	known bool      // it was shown once that the person is there
 	sum   Accuracy
 }
 
@@ -34,6 +35,7 @@ type sight struct {
 type Accuracy struct {
 	Sights         int           // pairs of a watcher and a person
 	Changes        int           // of state, as shown
+	Finding        time.Duration // not shown yet by a watcher that has begun to look
 	FalseOffline   time.Duration // shown as offline while there
 	FalseOfflines  int           // how often
 	LongestOffline time.Duration
@@ -44,6 +46,7 @@ type Accuracy struct {
 func (a *Accuracy) add(b Accuracy) {
 	a.Sights += b.Sights
 	a.Changes += b.Changes
+	a.Finding += b.Finding
 	a.FalseOffline += b.FalseOffline
 	a.FalseOfflines += b.FalseOfflines
 	a.LongestOffline = max(a.LongestOffline, b.LongestOffline)
@@ -105,7 +108,7 @@ func (p *Presence) Shown(now time.Time, watcher, user, state string, caused bool
 		}
 		s.flap = now
 	}
-	s.state = state
+	s.state, s.known = state, s.known || state != offline
 	if p.differs(k, s) && s.wrong.IsZero() {
 		s.wrong = now
 		if state == offline {
@@ -161,7 +164,11 @@ func (p *Presence) close(k sightOf, s *sight, now time.Time) {
 	d := now.Sub(s.wrong)
 	s.wrong = time.Time{}
 	if s.state == offline {
-		s.sum.FalseOffline += d
+		if s.known {
+			s.sum.FalseOffline += d
+		} else {
+			s.sum.Finding += d
+		}
 		s.sum.LongestOffline = max(s.sum.LongestOffline, d)
 		if p.MostMissing >= 0 && d > p.MostMissing {
 			p.c.violate("I8", "%s was shown %s as offline for %v while they were there, %v is the most", k.watcher, k.user, d, p.MostMissing)

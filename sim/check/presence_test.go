@@ -27,7 +27,7 @@ func TestPresenceSumsUpWhatWasShownWrongly(t *testing.T) {
 	p.Shown(at(60), "w", "ann", "offline", true) // a mistake
 	p.Shown(at(65), "w", "ann", "online", true)
 	got := p.Report(at(70))
-	want := check.Accuracy{Sights: 1, Changes: 6, FalseOffline: 8 * time.Second, FalseOfflines: 1, LongestOffline: 5 * time.Second, StaleOnline: 30 * time.Second, LongestStale: 30 * time.Second}
+	want := check.Accuracy{Sights: 1, Changes: 6, Finding: 2 * time.Second, FalseOffline: 6 * time.Second, FalseOfflines: 1, LongestOffline: 5 * time.Second, StaleOnline: 30 * time.Second, LongestStale: 30 * time.Second}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
