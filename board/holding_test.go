@@ -18,7 +18,11 @@ type forest struct {
 	lengths map[Origin]uint64
 }
 
-type spot = RecordSpot
+// spot is where a record stands.
+type spot struct {
+	Node NodeID
+	Point
+}
 
 func at(n NodeID, e Epoch, seq uint64) spot { return spot{n, Point{e, seq}} }
 

@@ -197,10 +197,8 @@ func (r *Replica) nearest(n NodeID, t *replTeam) NodeID {
 	if _, v := r.viewOf(n, true, t.id); v != nil {
 		return n
 	}
-	for id := range r.peers.all() {
-		if _, v := r.viewOf(id, true, t.id); v != nil {
-			return id
-		}
+	for id := range r.views(t, true) {
+		return id
 	}
 	return n
 }

@@ -119,15 +119,7 @@ func (r *Replica) claims(b *replBoard) (ordered[NodeID, Vector], map[NodeID][]No
 			by.at(f.Node)[f.Epoch] = f
 		}
 	}
-	for id, p := range r.peers.all() {
-		s := p.streams[side(b.governance)]
-		if s == nil {
-			continue
-		}
-		v := s.views.at(b.team.id)
-		if v == nil {
-			continue
-		}
+	for id, v := range r.views(b.team, b.governance) {
 		for _, f := range v.vectors.at(b.id) {
 			note(f, id)
 			if ps := claimants[f.Node]; !b.holding.coversLeaf(f) && (len(ps) == 0 || ps[len(ps)-1] != id) {

@@ -165,14 +165,11 @@ func (r *Replica) governanceAdvanced(t *replTeam) {
 			r.heat(l, r.now)
 		}
 	}
-	for _, p := range r.peers.all() {
-		for _, s := range p.streams {
-			if s == nil {
-				continue
-			}
-			if v := s.views.at(t.id); v != nil && v.partial {
+	for _, governance := range []bool{false, true} {
+		for _, v := range r.views(t, governance) {
+			if v.partial {
 				v.partial = false
-				r.ask(s, v, true)
+				r.ask(v.stream, v, true)
 			}
 		}
 	}

@@ -30,6 +30,19 @@ type view struct {
 	toldAt  time.Time
 }
 
+// views goes through what the connected peers have told of a team on one kind of stream.
+func (r *Replica) views(t *replTeam, governance bool) func(yield func(NodeID, *view) bool) {
+	return func(yield func(NodeID, *view) bool) {
+		for id, p := range r.peers.all() {
+			if s := p.streams[side(governance)]; s != nil {
+				if v := s.views.at(t.id); v != nil && !yield(id, v) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // meet begins a team on a stream, if the peer belongs to it, or ends it if not any more.
 func (r *Replica) meet(s *stream, t *replTeam) {
 	v := s.views.at(t.id)
@@ -191,15 +204,7 @@ func (b *replBoard) changedLeaves(nodes map[NodeID]bool) (x Vector) {
 func (r *Replica) noteChange(b *replBoard, n NodeID) {
 	b.version++
 	vanished := len(b.holding.Stretches(n)) == 0
-	for _, p := range r.peers.all() {
-		s := p.streams[side(b.governance)]
-		if s == nil {
-			continue
-		}
-		v := s.views.at(b.team.id)
-		if v == nil {
-			continue
-		}
+	for _, v := range r.views(b.team, b.governance) {
 		nodes := v.changed.at(b.id)
 		if nodes == nil {
 			nodes = map[NodeID]bool{}
@@ -422,14 +427,12 @@ func earlier(a, b time.Time) time.Time {
 // whatever gossip and streams have lost.
 func (r *Replica) exchange(t *replTeam) {
 	if r.isDue(t.exchangeAt) {
-		var up []*stream
-		for _, p := range r.peers.all() {
-			if s := p.streams[0]; s != nil && s.views.at(t.id) != nil {
-				up = append(up, s)
-			}
+		var up []NodeID
+		for id := range r.views(t, false) {
+			up = append(up, id)
 		}
 		if len(up) > 0 {
-			n := up[r.rnd.IntN(len(up))].peer.id
+			n := up[r.rnd.IntN(len(up))]
 			for _, governance := range []bool{true, false} {
 				if s, v := r.viewOf(n, governance, t.id); v != nil {
 					if v.pending {

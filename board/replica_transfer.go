@@ -160,7 +160,7 @@ func (r *Replica) concluded(t *transfer) {
 		}
 		r.count("answer_not_member", 1)
 	case AnswerBusy:
-		l.avoid[n] = &avoidance{until: r.now.Add(r.jitter(time.Second))}
+		l.avoidanceOf(n).until = r.now.Add(r.jitter(time.Second))
 		r.count("answer_busy", 1)
 	default:
 		r.count("answer_not_held", 1)
@@ -171,14 +171,19 @@ func (r *Replica) concluded(t *transfer) {
 
 // strike notes that a peer failed for a log: it is left alone there for a while, longer each time.
 func (r *Replica) strike(l *replLog, n NodeID) {
+	a := l.avoidanceOf(n)
+	a.strikes++
+	a.until = r.now.Add(min(maxAvoid, 5*time.Second<<min(a.strikes-1, 10)))
+	l.unavailable[n] = true
+}
+
+func (l *replLog) avoidanceOf(n NodeID) *avoidance {
 	a := l.avoid[n]
 	if a == nil {
 		a = &avoidance{}
 		l.avoid[n] = a
 	}
-	a.strikes++
-	a.until = r.now.Add(min(maxAvoid, 5*time.Second<<min(a.strikes-1, 10)))
-	l.unavailable[n] = true
+	return a
 }
 
 // cancel ends a transfer from this side.

@@ -190,15 +190,8 @@ func (r *Replica) bestOffer(l *replLog, backward bool, again *time.Time) (best *
 			*again = t
 		}
 	}
-	for id, p := range r.peers.all() {
-		s := p.streams[side(l.board.governance)]
-		if s == nil {
-			continue
-		}
-		v := s.views.at(l.board.team.id)
-		if v == nil {
-			continue
-		}
+	for id, v := range r.views(l.board.team, l.board.governance) {
+		s := v.stream
 		n, missing := r.missing(l, id, v, backward)
 		if !missing {
 			continue

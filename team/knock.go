@@ -41,17 +41,6 @@ func NewKnock(link *weftv1.InviteLink, i int, id Identity) (*weftv1.Knock, error
 	}, nil
 }
 
-// ParseKnock reads a knock's bytes and bounds them. Errors wrap board.ErrMalformed or board.ErrTooLarge.
-func ParseKnock(b []byte) (*weftv1.Knock, error) {
-	var k weftv1.Knock
-	if err := decode("knock", b, maxKnock, &k); err != nil {
-		return nil, err
-	}
-	return &k, checkKnock(&k)
-}
-
-const maxKnock = MaxOperation + 1024
-
 func checkKnock(k *weftv1.Knock) error {
 	var c checker
 	c.size(k.GetTeam(), 32, "the team's id")

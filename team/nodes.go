@@ -1,7 +1,6 @@
 package team
 
 import (
-	"bytes"
 	"slices"
 
 	"weft/board"
@@ -45,17 +44,6 @@ func (s *State) ForkProofs() []Fork {
 	for i, f := range l {
 		out[i] = f.says.(*forkSays).Fork
 	}
-	return out
-}
-
-// Denied are the nodes that are denied now, in order of key.
-func (s *State) Denied() (out []board.NodeID) {
-	for n, f := range s.fates {
-		if f.denied {
-			out = append(out, n)
-		}
-	}
-	slices.SortFunc(out, func(a, b board.NodeID) int { return bytes.Compare(a[:], b[:]) })
 	return out
 }
 

@@ -186,11 +186,11 @@ func TestVectors(t *testing.T) {
 	if err := proto.Unmarshal(unhex(t, v.LinkProto), &want); err != nil || !proto.Equal(l, &want) {
 		t.Error("another link", err)
 	}
-	k, err := ParseKnock(unhex(t, v.Knock))
-	if err != nil {
+	var k weftv1.Knock
+	if err := proto.Unmarshal(unhex(t, v.Knock), &k); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := st.CheckKnock(k, nodeOf("home-of-ana"), noon); err != nil || !a.Already || a.User != ben {
+	if a, err := st.CheckKnock(&k, nodeOf("home-of-ana"), noon); err != nil || !a.Already || a.User != ben {
 		t.Error("knock:", a, err)
 	}
 	v.checkPost(t, st, ben)
