@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,17 +30,11 @@ func (b *appendBench) run(ctx context.Context, l *lab) error {
 	l.out.note(quotaNote)
 	d := time.Duration(b.seconds) * time.Second
 	texts := texts()
-	if b.profile != "" {
-		f, err := os.Create(b.profile)
-		if err != nil {
-			return fmt.Errorf("couldn't write the profile: %w", err)
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return fmt.Errorf("couldn't profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := profileTo(b.profile)
+	if err != nil {
+		return err
 	}
+	defer stop()
 	for range l.runs {
 		for _, w := range b.writers {
 			raw, err := b.raw(ctx, l, w, d, texts)

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
-	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,17 +83,11 @@ func (p *peerNode) invite(ctx context.Context) (*weftv1.InviteLink, error) {
 }
 
 func (b *catchupBench) run(ctx context.Context, l *lab) error {
-	if b.profile != "" {
-		f, err := os.Create(b.profile)
-		if err != nil {
-			return fmt.Errorf("couldn't write the profile: %w", err)
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return fmt.Errorf("couldn't profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := profileTo(b.profile)
+	if err != nil {
+		return err
 	}
+	defer stop()
 	for i, n := range b.entries {
 		if n == 0 {
 			n = l.large

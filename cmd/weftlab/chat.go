@@ -33,19 +33,7 @@ type arrivals struct {
 	all  chan struct{}        // closed when want were shown
 }
 
-func (b *chatBench) run(ctx context.Context, l *lab) error {
-	nodes, err := l.mesh(ctx, "ann", "bob", "cid")
-	if err != nil {
-		return err
-	}
-	defer stopAll(nodes)
-	for range l.runs {
-		if err := b.once(ctx, l, nodes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (b *chatBench) run(ctx context.Context, l *lab) error { return l.amongThree(ctx, b.once) }
 
 func (b *chatBench) once(ctx context.Context, l *lab, nodes []*node) error {
 	x, err := b.carry(ctx, l, nodes)

@@ -27,19 +27,7 @@ func (b *liveBench) flags(c *cobra.Command) {
 	c.Flags().IntVar(&b.batch, "batch", 100, "messages of one batch")
 }
 
-func (b *liveBench) run(ctx context.Context, l *lab) error {
-	nodes, err := l.mesh(ctx, "ann", "bob", "cid")
-	if err != nil {
-		return err
-	}
-	defer stopAll(nodes)
-	for range l.runs {
-		if err := b.once(ctx, l, nodes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (b *liveBench) run(ctx context.Context, l *lab) error { return l.amongThree(ctx, b.once) }
 
 // ear counts live messages at a node.
 type ear struct {

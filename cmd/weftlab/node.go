@@ -173,6 +173,21 @@ func (n *node) join(ctx context.Context, link string) error {
 	return err
 }
 
+// amongThree measures l.runs times among the daemons of three people in one team.
+func (l *lab) amongThree(ctx context.Context, once func(context.Context, *lab, []*node) error) error {
+	nodes, err := l.mesh(ctx, "ann", "bob", "cid")
+	if err != nil {
+		return err
+	}
+	defer stopAll(nodes)
+	for range l.runs {
+		if err := once(ctx, l, nodes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mesh starts n daemons in one team called "crew", of which the first is the founder.
 func (l *lab) mesh(ctx context.Context, names ...string) (nodes []*node, err error) {
 	defer func() {
