@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -29,13 +30,22 @@ const (
 // recordsChanged tells the loop that this node has new addresses.
 type recordsChanged struct{}
 
-// sendRecords tells a peer how to reach the nodes of the teams that it shares, this one first. Called by the loop.
+// sendRecords tells a peer how to reach the nodes of the teams that it shares, this one first. A node that is in several of
+// them is told of once: by each team, a hundred nodes with ten common teams would tell each other 30 MB. Called by the loop.
 func (p *peering) sendRecords(k *link) {
+	told := map[string]bool{}
 	for _, t := range p.m.who.view.Load().shared[k.node] {
 		if !p.m.who.mayReceive(k.node, t) {
 			continue
 		}
-		m := &weftv1.PeerRecords{Team: t[:], Envelopes: p.m.recordsOf(t)}
+		all := slices.DeleteFunc(p.m.recordsOf(t), func(e []byte) bool { return told[string(e)] })
+		for _, e := range all {
+			told[string(e)] = true
+		}
+		if len(all) == 0 {
+			continue
+		}
+		m := &weftv1.PeerRecords{Team: t[:], Envelopes: all}
 		k.send(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_Peers{Peers: m}})
 	}
 }
@@ -96,22 +106,32 @@ type learned struct {
 type records struct {
 	mu      sync.Mutex
 	seen    map[peer.ID]*seenRecord
-	waiting map[peer.ID]learned // of nodes that aren't known as their team's (yet)
+	newest  map[[sha256.Size]byte]peer.ID // whose newest record an envelope is, by its hash; one each
+	waiting map[peer.ID]learned           // of nodes that aren't known as their team's (yet)
 }
 
 // seenRecord is the newest record that was taken of a node.
 type seenRecord struct {
-	seq   uint64 // the record's own number
-	n     int    // taken in the minute that began at since
+	seq   uint64            // the record's own number
+	hash  [sha256.Size]byte // of the envelope
+	n     int               // taken in the minute that began at since
 	since time.Time
 }
 
 func newRecords() *records {
-	return &records{seen: map[peer.ID]*seenRecord{}, waiting: map[peer.ID]learned{}}
+	return &records{seen: map[peer.ID]*seenRecord{}, newest: map[[sha256.Size]byte]peer.ID{}, waiting: map[peer.ID]learned{}}
+}
+
+// knows says whether this very envelope was taken already. Every teammate tells of every other one, so most were.
+func (r *records) knows(hash [sha256.Size]byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.newest[hash]
+	return ok
 }
 
 // take says whether a record is newer than the last one, and not one of a flood.
-func (r *records) take(id peer.ID, seq uint64, now time.Time) bool {
+func (r *records) take(id peer.ID, seq uint64, hash [sha256.Size]byte, now time.Time) bool {
 	s := r.seen[id]
 	if s == nil {
 		s = &seenRecord{since: now}
@@ -123,7 +143,9 @@ func (r *records) take(id peer.ID, seq uint64, now time.Time) bool {
 	if seq <= s.seq || s.n >= recordsPerMin {
 		return false
 	}
-	s.seq = seq
+	delete(r.newest, s.hash)
+	r.newest[hash] = id
+	s.seq, s.hash = seq, hash
 	s.n++
 	return true
 }
@@ -146,14 +168,24 @@ func (m *Mesh) learn(t board.TeamID, envelope []byte, from board.NodeID) bool {
 	if len(envelope) > maxRecord {
 		return false
 	}
+	hash := sha256.Sum256(envelope)
+	if m.records.knows(hash) {
+		return true
+	}
 	var rec peer.PeerRecord
 	e, err := record.ConsumeTypedEnvelope(envelope, &rec)
 	if err != nil || !rec.PeerID.MatchesPublicKey(e.PublicKey) || len(rec.Addrs) > maxRecordAddrs {
 		return false
 	}
 	n, err := NodeIDOf(rec.PeerID)
-	if err != nil || n == m.self {
-		return n == m.self
+	if err != nil {
+		return false
+	}
+	if n == m.self {
+		m.records.mu.Lock()
+		m.records.take(rec.PeerID, rec.Seq, hash, m.o.Now())
+		m.records.mu.Unlock()
+		return true
 	}
 	l := learned{t, envelope, from}
 	m.records.mu.Lock()
@@ -164,7 +196,7 @@ func (m *Mesh) learn(t board.TeamID, envelope []byte, from board.NodeID) bool {
 		m.records.mu.Unlock()
 		return true
 	}
-	fresh := m.records.take(rec.PeerID, rec.Seq, m.o.Now())
+	fresh := m.records.take(rec.PeerID, rec.Seq, hash, m.o.Now())
 	m.records.mu.Unlock()
 	if !fresh {
 		return true

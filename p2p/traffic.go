@@ -18,7 +18,8 @@ const (
 	trafficSync     trafficKind = iota // governance and boards: vectors, wants, records
 	trafficPush                        // posts on topics
 	trafficBeat                        // beats on topics
-	trafficPresence                    // pulses, people's states, asks
+	trafficPulse                       // pulses, and asks for what differs by them
+	trafficPresence                    // people's states and settings
 	trafficProbe                       // probes, answers, suspicions
 	trafficLive                        // live messages
 	trafficControl                     // gossip's own: subscriptions, grafts, names of messages
@@ -26,13 +27,13 @@ const (
 	trafficKinds
 )
 
-var trafficNames = [trafficKinds]string{"sync", "push", "beat", "presence", "probe", "live", "control", "lobby"}
+var trafficNames = [trafficKinds]string{"sync", "push", "beat", "pulse", "presence", "probe", "live", "control", "lobby"}
 
 func (k trafficKind) String() string { return trafficNames[k] }
 
 // Traffic is how many bytes went out and came in for one purpose since the start, before encryption and the transport's own.
 type Traffic struct {
-	Kind           string // sync, push, beat, presence, probe, live, control, lobby
+	Kind           string // sync, push, beat, pulse, presence, probe, live, control, lobby
 	Sent, Received uint64
 
 	SentMessages, ReceivedMessages uint64 // frames, messages of topics; of control: RPCs
@@ -86,8 +87,10 @@ func trafficOf(f *weftv1.PresenceFrame) trafficKind {
 		return trafficProbe
 	case *weftv1.PresenceFrame_Live:
 		return trafficLive
+	case *weftv1.PresenceFrame_Beat, *weftv1.PresenceFrame_Setting:
+		return trafficPresence
 	}
-	return trafficPresence
+	return trafficPulse
 }
 
 // topicTraffic is what a topic message is for, by its first byte.

@@ -23,6 +23,7 @@ type NodeOptions struct {
 	Skew      time.Duration // of its clock against true time
 	Bandwidth int           // bits per second each way; 0: DefaultBandwidth
 	Log       *slog.Logger  // nil: silent
+	Asleep    bool          // only its store runs, until Wake; see World.Gather
 }
 
 // Node is one whole node of a World: keys, store and mesh in a folder, on a host of the network. Its methods are called
@@ -38,8 +39,9 @@ type Node struct {
 	id      team.Identity
 
 	store    *store.Store // nil while the node is down
-	mesh     *p2p.Mesh
+	mesh     *p2p.Mesh    // nil while it is down or asleep
 	hub      *hub.Hub
+	ctx      context.Context // of one life, from start to Stop
 	cancel   context.CancelFunc
 	ended    chan error
 	reader   *boardReader
@@ -92,38 +94,61 @@ func (n *Node) Restart() {
 	}
 }
 
-func (n *Node) start() (err error) {
-	log := n.options.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+func (n *Node) start() error {
+	if err := n.openStore(); err != nil || n.options.Asleep {
+		return err
 	}
-	ctx, cancel := context.WithCancel(n.world.T.Context())
-	n.store, err = store.Open(ctx, store.Options{
-		Dir: filepath.Join(n.dir, "store"), Node: n.key, Users: []board.UserID{n.id.User}, Now: n.Now, Log: log,
+	return n.join()
+}
+
+func (n *Node) log() *slog.Logger {
+	if n.options.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return n.options.Log
+}
+
+func (n *Node) openStore() (err error) {
+	n.ctx, n.cancel = context.WithCancel(n.world.T.Context())
+	n.store, err = store.Open(n.ctx, store.Options{
+		Dir: filepath.Join(n.dir, "store"), Node: n.key, Users: []board.UserID{n.id.User}, Now: n.Now, Log: n.log(),
 		MemTable: smallMemTable, MinFree: 1, Quotas: store.Quotas{AuthorPerSecond: -1, AuthorBurst: -1},
 	})
 	if err != nil {
-		cancel()
+		n.cancel()
 		n.store = nil
-		return err
 	}
+	return err
+}
+
+// Wake lets a node that was started asleep take part.
+func (n *Node) Wake() {
+	n.world.T.Helper()
+	n.options.Asleep = false
+	if err := n.join(); err != nil {
+		n.world.T.Fatalf("couldn't wake node %s: %v", n.Name, err)
+	}
+}
+
+// join starts all of a node but its store, and ends that too if it can't.
+func (n *Node) join() (err error) {
 	boot := [16]byte(n.world.nonce())
-	n.hub, err = hub.New(n.hubOptions(boot, log))
+	n.hub, err = hub.New(n.hubOptions(boot, n.log()))
 	if err == nil {
-		n.mesh, err = p2p.New(ctx, p2p.Options{
-			Key: n.key, Store: n.store, Identity: n.id, Listen: []string{n.world.Net.Address(n.Host)}, Log: log, Now: n.Now,
+		n.mesh, err = p2p.New(n.ctx, p2p.Options{
+			Key: n.key, Store: n.store, Identity: n.id, Listen: []string{n.world.Net.Address(n.Host)}, Log: n.log(), Now: n.Now,
 			Libp2p: n.world.Net.Options(n.Host, n.options.Bandwidth), Presence: n.hub, Boot: boot,
 		})
 	}
 	if err != nil {
-		cancel()
+		n.cancel()
 		err = errors.Join(err, n.store.Close())
 		n.store, n.mesh, n.hub = nil, nil, nil
 		return err
 	}
 	n.hub.SetWire(n.mesh)
-	n.cancel, n.ended = cancel, make(chan error, 2)
-	mesh, h, ended := n.mesh, n.hub, n.ended
+	n.ended = make(chan error, 2)
+	ctx, mesh, h, ended := n.ctx, n.mesh, n.hub, n.ended
 	go func() { ended <- mesh.Run(ctx) }()
 	go func() { ended <- h.Run(ctx) }()
 	n.reader.start(ctx, n.store)
@@ -140,6 +165,17 @@ func (n *Node) Stop() {
 	}
 	n.world.there(n.id.User, false)
 	n.cancel()
+	if n.mesh != nil {
+		n.leave()
+	}
+	if err := n.store.Close(); err != nil {
+		n.world.T.Errorf("couldn't close the store of %s: %v", n.Name, err)
+	}
+	n.store, n.mesh, n.hub = nil, nil, nil
+}
+
+// leave ends all of a node but its store.
+func (n *Node) leave() {
 	n.reader.wait()
 	n.watching.Wait()
 	for range cap(n.ended) {
@@ -150,10 +186,6 @@ func (n *Node) Stop() {
 	if err := n.mesh.Close(); err != nil {
 		n.world.T.Errorf("couldn't close the mesh of %s: %v", n.Name, err)
 	}
-	if err := n.store.Close(); err != nil {
-		n.world.T.Errorf("couldn't close the store of %s: %v", n.Name, err)
-	}
-	n.store, n.mesh, n.hub = nil, nil, nil
 }
 
 // Running says whether the node is up.
@@ -219,5 +251,13 @@ func (n *Node) Clone(b Backup, name string) *Node {
 
 // peerAddress is the address of the node with its id, for other nodes.
 func (n *Node) peerAddress() string {
-	return fmt.Sprintf("%s/p2p/%s", n.world.Net.Address(n.Host), n.mesh.ID())
+	return fmt.Sprintf("%s/p2p/%s", n.world.Net.Address(n.Host), n.peerID())
+}
+
+func (n *Node) peerID() string {
+	id, err := p2p.PeerIDOf(n.Key())
+	if err != nil {
+		n.world.T.Fatal(err)
+	}
+	return id.String()
 }

@@ -30,7 +30,8 @@ var scenarios = map[string]scenario{"traffic": trafficScenario, "loss": lossScen
 
 // virtualCommand is weftlab's way to call itself.
 func virtualCommand() *cobra.Command {
-	return &cobra.Command{
+	var profile string
+	c := &cobra.Command{
 		Use: "virtual SCENARIO SETTINGS FILE", Hidden: true, Args: cobra.ExactArgs(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, ok := scenarios[args[0]]
@@ -43,6 +44,11 @@ func virtualCommand() *cobra.Command {
 				return err
 			}
 			test := testing.InternalTest{Name: args[0], F: func(t *testing.T) {
+				stop, err := profileTo(profile)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stop()
 				var out any
 				synctest.Test(t, func(t *testing.T) { out = f(t, json.RawMessage(args[1])) })
 				b, err := json.Marshal(out)
@@ -58,6 +64,8 @@ func virtualCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&profile, "profile", "", "file for a CPU profile")
+	return c
 }
 
 // virtually runs a scenario in virtual time and reads its result.
