@@ -30,9 +30,9 @@ type presenceService struct{ *service }
 func (s *service) visible(st *team.State) error {
 	switch s.membership(st) {
 	case stateLeft, stateRemoved, stateBanned:
-		return refuse(reasonRemoved, "couldn't look at who is there in team %s: you are out of it", st.Name())
+		return refuse(reasonRemoved, "couldn't reach the people of team %s: you are out of it", st.Name())
 	case stateClosed:
-		return refuse(reasonTeamClosed, "couldn't look at who is there in team %s: it was disbanded", st.Name())
+		return refuse(reasonTeamClosed, "couldn't reach the people of team %s: it was disbanded", st.Name())
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *presenceService) SetPresence(_ context.Context, req *connect.Request[we
 	case !utf8.ValidString(set.Status):
 		return nil, refuse(reasonNotUTF8, "couldn't set the status: it is not UTF-8")
 	case m.ForMs > uint64(maxFor.Milliseconds()):
-		return nil, refuse(reasonTooLarge, "couldn't set a state for %d ms: at most %d", m.ForMs, maxFor.Milliseconds()).hint("0 holds until it is changed")
+		return nil, refuse(reasonTooLarge, "couldn't set a state for %d ms: at most %d, which is ten years", m.ForMs, maxFor.Milliseconds()).hint("0 holds until it is changed")
 	case m.ForMs > 0:
 		set.Until = s.Now().UnixMilli() + int64(m.ForMs)
 	}
@@ -123,6 +123,26 @@ func (s *presenceService) SetPresence(_ context.Context, req *connect.Request[we
 		return nil, explainHub(err)
 	}
 	return connect.NewResponse(&weftv1.SetPresenceResponse{State: p.State.String(), UntilMs: uint64(p.Until)}), nil
+}
+
+// Settings are what the user has set and what of it holds.
+func (s *presenceService) Settings(context.Context, *connect.Request[weftv1.PresenceSettingsRequest]) (*connect.Response[weftv1.PresenceSettingsResponse], error) {
+	res := &weftv1.PresenceSettingsResponse{}
+	now := s.Now().UnixMilli()
+	for _, x := range s.Hub.Settings(s.Identity.User) {
+		if x.Clear || x.Until != 0 && x.Until <= now {
+			continue
+		}
+		w := &weftv1.PresenceSetting{State: x.Availability.String(), Status: text(x.Status), UntilMs: uint64(max(x.Until, 0)), SetMs: uint64(max(x.SetAt.Time().UnixMilli(), 0))}
+		if x.Invisible {
+			w.State = "invisible"
+		}
+		if x.Team != (board.TeamID{}) {
+			w.TeamId, w.Team = x.Team.String(), s.teamName(x.Team)
+		}
+		res.Settings = append(res.Settings, w)
+	}
+	return connect.NewResponse(res), nil
 }
 
 // Attach holds a session for as long as its stream is open.

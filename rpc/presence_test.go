@@ -3,6 +3,8 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,33 @@ func TestASettingOfATeamIsForThatTeamOnly(t *testing.T) {
 	waitUntil(t, "both are shown", func() bool { s := states(); return s["crew"] == "busy" && s["book club"] == "away" })
 	must(t, r.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{Team: "crew", Clear: true})
 	waitUntil(t, "the team follows again", func() bool { s := states(); return s["crew"] == "away" && s["book club"] == "away" })
+}
+
+// What somebody has set is told to themselves, as far as it holds.
+func TestTheUserLearnsWhatIsSet(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	settings := func() (out []string) {
+		for _, s := range must(t, r.Client.Presence.Settings, &weftv1.PresenceSettingsRequest{}).Settings {
+			if s.SetMs == 0 || (s.TeamId == "") != (s.Team == "") {
+				t.Errorf("setting %v", s)
+			}
+			out = append(out, fmt.Sprintf("%s/%s/%s/%t", s.Team, s.State, s.Status, s.UntilMs > 0))
+		}
+		return out
+	}
+	if got := settings(); got != nil {
+		t.Errorf("at first %q is set", got)
+	}
+	must(t, r.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{State: "invisible"})
+	must(t, r.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{State: "busy", Status: "lunch", Team: "crew", ForMs: 3_600_000})
+	if got, want := settings(), []string{"/invisible//false", "crew/busy/lunch/true"}; !slices.Equal(got, want) {
+		t.Errorf("%q is set, want %q", got, want)
+	}
+	r.Restart()
+	must(t, r.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{Clear: true})
+	must(t, r.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{State: "away", Team: "crew", ForMs: 1})
+	waitUntil(t, "what is over is gone", func() bool { return settings() == nil })
 }
 
 func TestInvisibleLooksOfflineToOthers(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,10 +28,12 @@ type app struct {
 	json bool
 	dir  string
 	held held
+	// patience is how long a command waits for a daemon that doesn't answer before it says so.
+	patience time.Duration
 }
 
 func newApp(in io.Reader, out, err io.Writer) *app {
-	return &app{in: in, out: &sink{to: out}, err: err}
+	return &app{in: in, out: &sink{to: out}, err: err, patience: 3 * time.Second}
 }
 
 // failure marks an error of a command that was called rightly. Every other error that comes out of cobra is wrong usage.

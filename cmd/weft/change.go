@@ -171,12 +171,16 @@ func followWords(f *weftv1.Follow, now time.Time) string {
 		return fmt.Sprintf("%d of %d nodes have this", n, n)
 	}
 	parts := []string{fmt.Sprintf("%d of %d nodes %s this", k, n, has(k))}
+	named := map[string]int{}
+	for _, b := range f.GetBehind() {
+		named[strings.Join(b.Users, " and ")]++
+	}
 	for i, b := range f.GetBehind() {
 		if i == maxBehind {
 			parts = append(parts, fmt.Sprintf("%d more are behind", len(f.Behind)-maxBehind))
 			break
 		}
-		parts = append(parts, behindWords(b, now))
+		parts = append(parts, behindWords(b, named[strings.Join(b.Users, " and ")] > 1, now))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -188,9 +192,14 @@ func has(n uint32) string {
 	return "have"
 }
 
-func behindWords(b *weftv1.NodeBehind, now time.Time) string {
-	whose := "node …" + lastOf(b.GetNodeId(), 8)
-	if len(b.GetUsers()) > 0 {
+// behindWords say of one node how far it is; which one, too, where its people have several.
+func behindWords(b *weftv1.NodeBehind, several bool, now time.Time) string {
+	id := "node …" + lastOf(b.GetNodeId(), 8)
+	whose := id
+	switch {
+	case len(b.GetUsers()) > 0 && several:
+		whose = oneLine(strings.Join(b.Users, " and ")) + "'s " + id
+	case len(b.GetUsers()) > 0:
 		whose = oneLine(strings.Join(b.Users, " and ")) + "'s node"
 	}
 	switch {

@@ -21,6 +21,8 @@ func TestWhoFollowsAChangeIsSaidInWords(t *testing.T) {
 		"2 of 3 nodes have this; ana's node has not been heard since 14:02": {FollowedBy: 2, Nodes: 3, Behind: []*weftv1.NodeBehind{ana}},
 		"1 of 3 nodes has this; node …abcdefgh is connected and hasn't said so yet; cyd's node hasn't been heard since this node started": {
 			FollowedBy: 1, Nodes: 3, Behind: []*weftv1.NodeBehind{relay, never}},
+		"1 of 3 nodes has this; ana's node …abcdefgh has not been heard since 14:02; ana's node …ijklmnop is connected and hasn't said so yet": {
+			FollowedBy: 1, Nodes: 3, Behind: []*weftv1.NodeBehind{ana, {NodeId: "12D3KooWijklmnop", Users: []string{"ana"}, Connected: true}}},
 		"0 of 1 nodes have this; ana's node has not been heard since 14:02": {Nodes: 1, Behind: []*weftv1.NodeBehind{ana}},
 		"no node of the team is known here":                                 {},
 	} {

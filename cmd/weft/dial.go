@@ -21,6 +21,10 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 		return nil, err
 	}
 	socket := daemon.SocketPath(dir)
+	waits := time.AfterFunc(a.patience, func() {
+		a.note("the daemon in %s takes the call and doesn't answer: it is overloaded, or stands still (stopped by a debugger, a suspended machine); waiting", dir)
+	})
+	defer waits.Stop()
 	c, err := client.Dial(ctx, client.Options{Socket: socket, Retrying: a.retrying})
 	if client.ReasonOf(err) == "NO_NODE" && !errors.Is(err, os.ErrPermission) {
 		if process, held := daemon.Holder(dir); held {

@@ -65,9 +65,12 @@ func peerRow(p peerOut) []any {
 		if p.LastSeenMs > 0 {
 			state = "gone, last heard " + clock(p.LastSeenMs, now())
 		}
-		if p.RetryInMs == 0 && len(p.Teams) == 0 && !p.Static {
+		switch {
+		case p.RetryInMs == 0 && len(p.Teams) == 0 && !p.Static:
 			state += ", not sought: it shares no team with this node"
-		} else {
+		case p.RetryInMs == 0:
+			state += ", being tried now"
+		default:
 			state += ", next try in " + wall(time.Duration(p.RetryInMs)*time.Millisecond)
 		}
 		if p.LastError != "" {

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -105,12 +105,15 @@ milliseconds since 1970.`,
 			if len(args) > 0 {
 				req.Team = args[0]
 			}
-			return a.showPresence(cmd.Context(), c, req)
+			if err := a.showPresence(cmd.Context(), c, req); err != nil || a.json {
+				return err
+			}
+			return a.remindOfInvisible(cmd.Context(), c)
 		}),
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what changes, until interrupted")
 	cmd.Flags().BoolVar(&devices, "devices", false, "show each person's devices, and what they share")
-	cmd.Flags().StringArrayVar(&of, "of", nil, "only this USER; may be repeated")
+	cmd.Flags().StringArrayVar(&of, "of", nil, "only this `USER`; may be repeated")
 	cmd.AddCommand(a.presenceSetCommand(), a.presenceWhyCommand(), a.presencePayloadCommand())
 	return cmd
 }
@@ -135,10 +138,15 @@ func (a *app) showPresence(ctx context.Context, c *client.Client, req *weftv1.Pr
 		}
 	}
 	if len(teams) == 0 && !a.json {
-		a.say("No teams yet: weft team create NAME, or weft join LINK")
+		a.say("You are in no team here: weft team create NAME, or weft join LINK")
 	}
-	for i, t := range teams {
-		if i > 0 && !a.json {
+	slices.SortStableFunc(teams, func(x, y *weftv1.TeamPresence) int { return strings.Compare(x.Team, y.Team) })
+	shown := 0
+	for _, t := range teams {
+		if len(req.People) > 0 && len(t.People) == 0 && !a.json {
+			continue // nobody of those who were asked for is in it
+		}
+		if shown++; shown > 1 && !a.json {
 			a.say("")
 		}
 		if err := a.printTeamPresence(teamPresenceOf(t)); err != nil {
@@ -157,7 +165,7 @@ func (a *app) printTeamPresence(t teamPresenceOut) error {
 		return a.out.broken()
 	}
 	return printEach(a, t.People, "", "NAME\tSTATE\tLAST ACTIVE\tSTATUS", func(p personOut) []any {
-		return []any{p.who(), p.stateWords(), p.activeWords(), p.Status + p.deviceWords()}
+		return []any{p.who(), p.stateWords(), p.activeWords(), strings.TrimSpace(p.Status + " " + p.deviceWords())}
 	})
 }
 
@@ -214,7 +222,7 @@ func (p personOut) deviceWords() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return strings.TrimPrefix(" ["+strings.Join(parts, "; ")+"]", " ")
+	return "[" + strings.Join(parts, "; ") + "]"
 }
 
 // presenceChangeOut is a change in a stream.
@@ -225,102 +233,4 @@ type presenceChangeOut struct {
 	personOut
 	Was   string `json:"was"`
 	Cause string `json:"cause"`
-}
-
-// presenceNews prints the messages of a watch.
-type presenceNews struct {
-	*app
-	teams map[string]string // names by id
-}
-
-func (a *app) followPresence(ctx context.Context, c *client.Client, o client.PresenceOptions) error {
-	n := presenceNews{a, map[string]string{}}
-	for m, err := range c.WatchPresence(ctx, o) {
-		if err != nil {
-			return err
-		}
-		if err := n.show(m); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n presenceNews) show(m *weftv1.PresenceWatchResponse) error {
-	for _, t := range m.Snapshot {
-		n.teams[t.TeamId] = t.Team
-		out := teamPresenceOf(t)
-		out.Type = "people"
-		if err := n.printTeamPresence(out); err != nil {
-			return err
-		}
-	}
-	for _, ch := range m.Changes {
-		out := presenceChangeOut{"presence", ch.TeamId, n.teams[ch.TeamId], personOf(ch.Person), ch.Was, ch.Cause}
-		if err := n.print(out, func() { n.sayChange(out) }); err != nil {
-			return err
-		}
-	}
-	for _, t := range m.Counts {
-		out := teamPresenceOut{Type: "counts", TeamID: t.TeamId, Team: n.teams[t.TeamId], People: []personOut{}, Counts: countsOf(t.Counts)}
-		if n.json {
-			if err := n.printJSON(out); err != nil {
-				return err
-			}
-		} else if t.CountsOnly {
-			n.say("%s %s: %s", n.paint(dim, now().Format("15:04")), oneLine(out.Team), out.Counts.words())
-		}
-	}
-	if m.Skipped > 0 && !n.json {
-		n.note("%s overtaken by later ones", plural(m.Skipped, "change was", "changes were"))
-	}
-	for _, id := range m.TeamsGone {
-		name := n.teams[id]
-		delete(n.teams, id)
-		out := struct {
-			Type   string `json:"type"`
-			TeamID string `json:"team_id"`
-			Team   string `json:"team"`
-		}{"team_gone", id, name}
-		if err := n.print(out, func() { n.say("Nothing more of team %s.", oneLine(name)) }); err != nil {
-			return err
-		}
-	}
-	return n.out.broken()
-}
-
-func (n presenceNews) sayChange(c presenceChangeOut) {
-	what := "is " + c.State
-	switch {
-	case c.State == "":
-		what = "is out of the team"
-	case c.State == c.Was:
-		what = "is still " + c.State
-	}
-	if c.UntilMs > 0 {
-		what += " until " + clock(c.UntilMs, now())
-	}
-	if c.Status != "" {
-		what += ": " + oneLine(c.Status)
-	}
-	if why := causeWords[c.Cause]; why != "" {
-		what += " (" + why + ")"
-	}
-	if d := c.deviceWords(); d != "" {
-		what += " " + d
-	}
-	n.say("%s %s: %s %s", n.paint(dim, now().Format("15:04")), oneLine(c.Team), n.paint(bold, oneLine(c.who())), what)
-}
-
-// causeWords say why somebody's state changed, where it wasn't themselves.
-var causeWords = map[string]string{
-	"node_dead": "their node doesn't answer", "node_left": "their node stopped", "node_back": "their node is back", "expired": "what they set has ended",
-}
-
-// until is how long a state is to hold, in milliseconds.
-func until(d time.Duration) (uint64, error) {
-	if d < 0 {
-		return 0, wrongUsage("--for: %s is in the past", d)
-	}
-	return uint64(d.Milliseconds()), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	weftv1 "weft/api/weft/v1"
+	"weft/client"
 )
 
 // maxPayload is what a device may show beside itself, in bytes.
@@ -20,18 +22,24 @@ func (a *app) presenceSetCommand() *cobra.Command {
 	var during time.Duration
 	states := []string{"online", "away", "busy", "invisible"}
 	cmd := &cobra.Command{
-		Use:   "set STATE",
+		Use:   "set [STATE]",
 		Short: "Say how you want to be shown: online, away, busy or invisible",
 		Long: `Says how the user of this node is shown, in all teams or in one. It outlasts this command and the daemon, until it is
 changed or --for is over. online means: as the devices are. Somebody invisible looks like somebody offline, and still sees
-the others. What is set for one team goes before what is set for all; --clear takes it back.`,
+the others. What is set for one team goes before what is set for all; --clear takes it back.
+
+Without anything it shows what is set.`,
 		Example: `  weft presence set busy --status "in a meeting" --for 1h
   weft presence set invisible --team crew
   weft presence set --clear`,
 		Args:      between(0, "STATE"),
 		ValidArgs: states,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
-			switch {
+			switch flags := cmd.Flags(); {
+			case flags.Changed("team") && req.Team == "":
+				return wrongUsage("--team: it is empty, and this would be set for all teams: give a TEAM, or leave it out")
+			case len(args) == 0 && !flags.Changed("status") && !flags.Changed("for") && !flags.Changed("team") && !req.Clear:
+				return a.showSettings(cmd.Context())
 			case req.Clear && (len(args) > 0 || req.Status != "" || during != 0):
 				return wrongUsage("--clear takes back what was set, so it goes with --team only")
 			case len(args) == 0 && !req.Clear:
@@ -68,7 +76,7 @@ the others. What is set for one team goes before what is set for all; --clear ta
 				if res.UntilMs > 0 {
 					end = " until " + clock(res.UntilMs, now())
 				}
-				a.say("You are shown as %s%s.", res.State, end)
+				a.say("You are shown as %s%s%s.", res.State, end, shownWords(req.State, res.State))
 			})
 		}),
 	}
@@ -78,6 +86,99 @@ the others. What is set for one team goes before what is set for all; --clear ta
 	cmd.Flags().BoolVar(&req.Clear, "clear", false, "take back what was set: for the --team, or for all")
 	return cmd
 }
+
+// shownWords explain how somebody is shown who has set something.
+func shownWords(set, shown string) string {
+	switch {
+	case set == "invisible":
+		return ", and still see the others"
+	case shown == "offline":
+		return ": nothing of yours is there now, or you are invisible, or this node shows nobody (weft presence set, weft doctor)"
+	}
+	return ""
+}
+
+// settingOut is something that the user has set.
+type settingOut struct {
+	TeamID  string `json:"team_id"` // empty: for all teams
+	Team    string `json:"team"`
+	State   string `json:"state"`
+	Status  string `json:"status"`
+	UntilMs uint64 `json:"until_ms"`
+}
+
+func (s settingOut) words() string {
+	out := "In all teams: "
+	if s.TeamID != "" {
+		out = "In team " + oneLine(nameOr(s.Team, s.TeamID)) + ": "
+	}
+	out += s.State
+	if s.UntilMs > 0 {
+		out += " until " + clock(s.UntilMs, now())
+	}
+	if s.Status != "" {
+		out += ": " + oneLine(s.Status)
+	}
+	return out
+}
+
+func (a *app) settings(ctx context.Context, c *client.Client) (out []settingOut, err error) {
+	res, err := call(ctx, c.Presence.Settings, &weftv1.PresenceSettingsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range res.Settings {
+		out = append(out, settingOut{s.TeamId, s.Team, s.State, s.Status, s.UntilMs})
+	}
+	return out, nil
+}
+
+// showSettings prints what the user has set.
+func (a *app) showSettings(ctx context.Context) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	all, err := a.settings(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if err := a.print(s, func() { a.say("%s", s.words()) }); err != nil {
+			return err
+		}
+	}
+	if len(all) == 0 && !a.json {
+		a.say("Nothing is set: you are shown as your devices are. weft presence set STATE (online, away, busy, invisible) sets something.")
+	}
+	return a.out.broken()
+}
+
+// remindOfInvisible tells somebody who looks at who is there that they themselves can't be seen: it is shown nowhere else.
+func (a *app) remindOfInvisible(ctx context.Context, c *client.Client) error {
+	all, err := a.settings(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.State == "invisible" {
+			a.note("you are invisible: %s. weft presence set online, or --clear, ends it", s.words())
+		}
+	}
+	return nil
+}
+
+// until is how long a state is to hold, in milliseconds.
+func until(d time.Duration) (uint64, error) {
+	if d < 0 {
+		return 0, wrongUsage("--for: %s is in the past", d)
+	}
+	return wholeMs(d), nil
+}
+
+// wholeMs is a duration in milliseconds, rounded up: where 0 means something else, little must not become nothing.
+func wholeMs(d time.Duration) uint64 { return uint64((d + time.Millisecond - 1) / time.Millisecond) }
 
 // reasonOut is one home's word about somebody.
 type reasonOut struct {

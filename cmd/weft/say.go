@@ -29,7 +29,7 @@ it; weft watch shows it to those who look. With --to it goes to one person only,
 				return err
 			}
 			switch {
-			case len(args) == 1 && m.Kind == "":
+			case m.Kind == "" && (len(args) == 1 || args[1] == ""):
 				return wrongUsage("TEXT is missing: %s", cmd.UseLine())
 			case len(args) == 2:
 				m.Body = []byte(args[1])
@@ -37,7 +37,7 @@ it; weft watch shows it to those who look. With --to it goes to one person only,
 			if ttl < 0 || ttl > maxLive {
 				return wrongUsage("--ttl: %s: use up to %s", ttl, maxLive)
 			}
-			m.TtlMs, m.Board = uint32(ttl.Milliseconds()), at.board
+			m.TtlMs, m.Board = uint32(wholeMs(ttl)), at.board
 			c, err := a.connect(cmd.Context())
 			if err != nil {
 				return err

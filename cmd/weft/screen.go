@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -18,11 +20,11 @@ type screen struct {
 	open bool
 }
 
-// Sequences of ECMA-48 and xterm: the other screen with the cursor hidden, and back; the upper left corner; what is
-// behind the cursor to the end of the line; what is below it.
+// Sequences of ECMA-48 and xterm: the other screen, where the cursor is hidden and lines that are too long don't go on in
+// the next one, and back; the upper left corner; what is behind the cursor to the end of the line; what is below it.
 const (
-	enterScreen = "\x1b[?1049h\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?1049l"
+	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 	topLeft     = "\x1b[H"
 	clearLine   = "\x1b[K"
 	clearBelow  = "\x1b[J"
@@ -41,27 +43,65 @@ func (s *screen) draw(t topOut) error {
 		s.open = true
 		fmt.Fprint(s.out, enterScreen)
 	}
-	width, height := 80, 24
+	width, height := 0, 0
 	if f, ok := s.out.to.(*os.File); ok {
-		if w, h, err := term.GetSize(int(f.Fd())); err == nil {
-			width, height = w, h
-		}
+		width, height, _ = term.GetSize(int(f.Fd())) // where it can't be told it is 0
 	}
-	var b strings.Builder // in one write, so that nobody sees half a page
+	fmt.Fprint(s.out, drawn(lines, width, height)) // in one write, so that nobody sees half a page
+	return s.out.broken()
+}
+
+// drawn is a page for a terminal of this size; one that doesn't know its size is as large as most.
+func drawn(lines []string, width, height int) string {
+	if width <= 0 || height <= 0 {
+		width, height = 80, 24
+	}
+	var b strings.Builder
 	b.WriteString(topLeft)
 	for i, l := range lines {
+		b.WriteString(clearLine) // before the text: behind a full line it would take the last character away
 		if i == height-1 && len(lines) > height {
-			b.WriteString("…" + clearLine)
+			b.WriteString("…")
 			break
 		}
-		b.WriteString(shortened(l, width) + clearLine)
-		if i < height-1 {
-			b.WriteString("\r\n")
+		b.WriteString(shortened(l, width))
+		if i == height-1 {
+			break
 		}
+		b.WriteString("\r\n")
 	}
-	b.WriteString(clearBelow)
-	fmt.Fprint(s.out, b.String())
-	return s.out.broken()
+	if len(lines) < height {
+		b.WriteString(clearBelow)
+	}
+	return b.String()
+}
+
+// quitKey returns a context that ends when somebody types q or Ctrl-C, and a function that gives the keyboard back. Until then what is typed
+// doesn't show on the page. Nobody types where in isn't a terminal.
+func quitKey(ctx context.Context, in io.Reader) (context.Context, func()) {
+	f, ok := in.(*os.File)
+	if !ok || !isTerminalIn(in) {
+		return ctx, func() {}
+	}
+	was, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return ctx, func() {} // the signal of Ctrl-C is left
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for key := make([]byte, 1); ; {
+			if n, err := f.Read(key); err != nil {
+				return
+			} else if n > 0 && bytes.ContainsAny(key, "qQ\x03") {
+				cancel()
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		_ = term.Restore(int(f.Fd()), was) // a terminal that is gone needs nothing back
+	}
 }
 
 // close gives the terminal back as it was.
@@ -73,8 +113,12 @@ func (s *screen) close() {
 
 // page is the page's lines, harmless for terminals.
 func (s *screen) page(t topOut) []string {
+	hint := ""
+	if s.live {
+		hint = "   q: quit"
+	}
 	lines := []string{
-		fmt.Sprintf("weft  %s  node %s  up %s", oneLine(t.Name), shortNode(t.NodeID), wall((time.Duration(t.UptimeMs) * time.Millisecond).Round(time.Second))),
+		fmt.Sprintf("weft  %s  node %s  up %s%s", oneLine(t.Name), shortNode(t.NodeID), wall((time.Duration(t.UptimeMs) * time.Millisecond).Round(time.Second)), hint),
 		fmt.Sprintf("people %s   sessions %d   watching %d   listening %d   sync streams %d", orNone(t.People.words()), t.Sessions, t.Watchers, t.Listeners, t.SyncStreams),
 	}
 	if t.StorageFull {

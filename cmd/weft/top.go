@@ -57,8 +57,8 @@ func (a *app) topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "A page about this node, drawn anew each second",
 		Long: `Shows what this node does now: people and sessions, peers with round trip and health, traffic by kind, topics, and what is
-still missing of boards. On a terminal the page is drawn anew each second until Ctrl-C; anywhere else, and with --once, it is
-printed once, with rates measured over a second. With --json it prints an object each second, or one with --once.`,
+still missing of boards. On a terminal the page is drawn anew each second until q or Ctrl-C is typed; anywhere else, and with
+--once, it is printed once, with rates measured over a second. With --json it prints an object each second, or one with --once.`,
 		Example: `  weft top
   weft top --once --json | jq '.traffic[] | {kind, sent_bytes_per_s}'`,
 		Args: exactly(),
@@ -84,15 +84,17 @@ func (a *app) top(ctx context.Context, c *client.Client, once bool) error {
 	defer page.close()
 	tick := time.NewTicker(topEvery)
 	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
+	for first := true; ; first = false {
+		if !first || !page.live { // a page is drawn at once, and rates follow
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return interrupted(ctx, ctx.Err())
+			}
 		}
 		var out topOut
 		if out, before, err = a.look(ctx, c, before); err != nil {
-			return err
+			return interrupted(ctx, err)
 		}
 		switch {
 		case a.json:
@@ -102,6 +104,11 @@ func (a *app) top(ctx context.Context, c *client.Client, once bool) error {
 		}
 		if err != nil || once {
 			return err
+		}
+		if first && page.live { // from here on, so that Ctrl-C ends a wait for the first page as it ends any command
+			var giveBack func()
+			ctx, giveBack = quitKey(ctx, a.in)
+			defer giveBack()
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,8 @@ what is said live and who is typing. It goes on until interrupted, over restarts
 meanwhile is left out, and what was said live meanwhile is gone.
 
 With --json each line is an object with "type": people (who is there, at first and where it begins anew), watching (from
-here on nothing is missed), entry, hidden, mark, board, team, floor, presence, counts, team_gone, live, typing.`,
+here on nothing is missed), entry, hidden, mark, board, team, floor, presence, counts, team_gone, live, typing, dropped (live
+messages that came too fast for this reader).`,
 		Example: `  weft watch
   weft watch crew --json | jq -c 'select(.type == "entry" or .type == "live")'`,
 		ValidArgsFunction: a.completeTeams,
@@ -36,7 +38,7 @@ here on nothing is missed), entry, hidden, mark, board, team, floor, presence, c
 			}
 			defer c.Close()
 			w := &watcher{app: a, teams: map[string]string{}, boards: map[string]string{}, missing: 3}
-			w.presence = presenceNews{a, w.teams}
+			w.presence = newPresenceNews(a, w.teams)
 			return interrupted(cmd.Context(), w.run(cmd.Context(), c, args))
 		}),
 	}
@@ -227,12 +229,27 @@ func (w *watcher) team(ev *weftv1.TeamChanged) error {
 		case ev.Gone:
 			what = "is no longer here"
 		case ev.StateBefore != "" && ev.StateBefore != t.GetState():
-			what = "is " + t.GetState() + " now"
+			what = stateNow(t.GetState())
 		case ev.RoleBefore != "" && ev.RoleBefore != t.GetRole():
 			what = "you are " + t.GetRole() + " now"
 		}
 		w.line(0, w.teams[t.GetTeamId()], "%s", what)
 	})
+}
+
+// stateNow says what has become of a team, for the user.
+func stateNow(state string) string {
+	switch state {
+	case "joined":
+		return "you are in the team"
+	case "left":
+		return "you left; what was here stays, to read"
+	case "removed", "banned":
+		return "you were " + state + "; what was here stays, to read (weft team list says by whom)"
+	case "closed":
+		return "the team was disbanded; what was here stays, to read"
+	}
+	return "the team's state is " + state + " now"
 }
 
 // liveOut is a live message.
@@ -280,10 +297,16 @@ func (w *watcher) live() func(*weftv1.LiveSubscribeResponse) error {
 				return err
 			}
 		}
-		if batch.Dropped > 0 {
-			w.note("%s for this reader and left out", plural(batch.Dropped, "live message was too fast", "live messages were too fast"))
+		if batch.Dropped == 0 {
+			return nil
 		}
-		return nil
+		dropped := struct {
+			Type    string `json:"type"`
+			Dropped uint64 `json:"dropped"`
+		}{"dropped", batch.Dropped}
+		return w.print(dropped, func() {
+			w.note("%s for this reader and left out", plural(batch.Dropped, "live message was too fast", "live messages were too fast"))
+		})
 	}
 }
 
@@ -292,29 +315,37 @@ func (w *watcher) sayLive(m liveOut) {
 	if b := w.boards[m.BoardID]; b != "" {
 		place = b
 	}
-	who := w.paint(bold, oneLine(nameOr(m.Name, m.UserID)))
-	to := ""
+	w.line(m.SentMs, place, "%s %s", w.paint(bold, oneLine(nameOr(m.Name, m.UserID))), m.words())
+}
+
+// words are what somebody does with a live message.
+func (m *liveOut) words() string {
+	what := "says"
+	if m.Kind != "" {
+		what = "sends " + oneLine(m.Kind)
+	}
 	if m.Direct {
-		to = " to you"
+		what += " to you"
 	}
 	switch {
 	case m.Type == kindTyping:
-		w.line(m.SentMs, place, "%s is typing", who)
+		return "is typing"
+	case m.Body != nil && m.Kind == "":
+		return "sends" + strings.TrimPrefix(what, "says") + " " + plural(uint64(len(m.Body)), "byte", "bytes") + " that aren't text"
 	case m.Body != nil:
-		w.line(m.SentMs, place, "%s sends%s %s, %s", who, to, oneLine(m.Kind), plural(uint64(len(m.Body)), "byte", "bytes"))
-	case m.Kind != "":
-		w.line(m.SentMs, place, "%s sends%s %s: %s", who, to, oneLine(m.Kind), indented(m.Text))
-	default:
-		w.line(m.SentMs, place, "%s says%s: %s", who, to, indented(m.Text))
+		return what + ": " + plural(uint64(len(m.Body)), "byte", "bytes") + " that aren't text"
+	case m.Text == "":
+		return what
 	}
+	return what + ": " + indented(m.Text)
 }
 
 // line is one thing that happened, for people; at 0: now.
-func (w *watcher) line(at uint64, place, format string, args ...any) {
+func (a *app) line(at uint64, place, format string, args ...any) {
 	if at == 0 {
 		at = uint64(now().UnixMilli())
 	}
-	w.say("%s %s  %s", w.paint(dim, clock(at, now())), oneLine(place), fmt.Sprintf(format, args...))
+	a.say("%s %s  %s", a.paint(dim, clock(at, now())), oneLine(place), fmt.Sprintf(format, args...))
 }
 
 // nameOr is a name, or the beginning of an id where there is none.

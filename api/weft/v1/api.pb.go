@@ -8410,6 +8410,171 @@ func (x *SetPresenceResponse) GetUntilMs() uint64 {
 	return 0
 }
 
+type PresenceSettingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSettingsRequest) Reset() {
+	*x = PresenceSettingsRequest{}
+	mi := &file_weft_v1_api_proto_msgTypes[118]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSettingsRequest) ProtoMessage() {}
+
+func (x *PresenceSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[118]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSettingsRequest.ProtoReflect.Descriptor instead.
+func (*PresenceSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{118}
+}
+
+// PresenceSetting is something that the user has set and that holds now.
+type PresenceSetting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TeamId        string                 `protobuf:"bytes,1,opt,name=team_id,json=teamId,proto3" json:"team_id,omitempty"` // empty: for all teams
+	Team          string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // as in SetPresenceRequest
+	Status        string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	UntilMs       uint64                 `protobuf:"varint,5,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // 0: until changed
+	SetMs         uint64                 `protobuf:"varint,6,opt,name=set_ms,json=setMs,proto3" json:"set_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSetting) Reset() {
+	*x = PresenceSetting{}
+	mi := &file_weft_v1_api_proto_msgTypes[119]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSetting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSetting) ProtoMessage() {}
+
+func (x *PresenceSetting) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[119]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSetting.ProtoReflect.Descriptor instead.
+func (*PresenceSetting) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{119}
+}
+
+func (x *PresenceSetting) GetTeamId() string {
+	if x != nil {
+		return x.TeamId
+	}
+	return ""
+}
+
+func (x *PresenceSetting) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *PresenceSetting) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *PresenceSetting) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *PresenceSetting) GetUntilMs() uint64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *PresenceSetting) GetSetMs() uint64 {
+	if x != nil {
+		return x.SetMs
+	}
+	return 0
+}
+
+type PresenceSettingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settings      []*PresenceSetting     `protobuf:"bytes,1,rep,name=settings,proto3" json:"settings,omitempty"` // what is set for all teams first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceSettingsResponse) Reset() {
+	*x = PresenceSettingsResponse{}
+	mi := &file_weft_v1_api_proto_msgTypes[120]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceSettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceSettingsResponse) ProtoMessage() {}
+
+func (x *PresenceSettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_weft_v1_api_proto_msgTypes[120]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceSettingsResponse.ProtoReflect.Descriptor instead.
+func (*PresenceSettingsResponse) Descriptor() ([]byte, []int) {
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{120}
+}
+
+func (x *PresenceSettingsResponse) GetSettings() []*PresenceSetting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
 type AttachRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Client        string                 `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"` // program and version
@@ -8419,7 +8584,7 @@ type AttachRequest struct {
 
 func (x *AttachRequest) Reset() {
 	*x = AttachRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[118]
+	mi := &file_weft_v1_api_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8431,7 +8596,7 @@ func (x *AttachRequest) String() string {
 func (*AttachRequest) ProtoMessage() {}
 
 func (x *AttachRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[118]
+	mi := &file_weft_v1_api_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8444,7 +8609,7 @@ func (x *AttachRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachRequest.ProtoReflect.Descriptor instead.
 func (*AttachRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{118}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *AttachRequest) GetClient() string {
@@ -8464,7 +8629,7 @@ type AttachResponse struct {
 
 func (x *AttachResponse) Reset() {
 	*x = AttachResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[119]
+	mi := &file_weft_v1_api_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8476,7 +8641,7 @@ func (x *AttachResponse) String() string {
 func (*AttachResponse) ProtoMessage() {}
 
 func (x *AttachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[119]
+	mi := &file_weft_v1_api_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8489,7 +8654,7 @@ func (x *AttachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachResponse.ProtoReflect.Descriptor instead.
 func (*AttachResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{119}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *AttachResponse) GetSession() string {
@@ -8519,7 +8684,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[120]
+	mi := &file_weft_v1_api_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8531,7 +8696,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[120]
+	mi := &file_weft_v1_api_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8544,7 +8709,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{120}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *ReportRequest) GetSession() string {
@@ -8590,7 +8755,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[121]
+	mi := &file_weft_v1_api_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8602,7 +8767,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[121]
+	mi := &file_weft_v1_api_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8615,7 +8780,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{121}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{124}
 }
 
 type DetachRequest struct {
@@ -8627,7 +8792,7 @@ type DetachRequest struct {
 
 func (x *DetachRequest) Reset() {
 	*x = DetachRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[122]
+	mi := &file_weft_v1_api_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8639,7 +8804,7 @@ func (x *DetachRequest) String() string {
 func (*DetachRequest) ProtoMessage() {}
 
 func (x *DetachRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[122]
+	mi := &file_weft_v1_api_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8652,7 +8817,7 @@ func (x *DetachRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachRequest.ProtoReflect.Descriptor instead.
 func (*DetachRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{122}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *DetachRequest) GetSession() string {
@@ -8670,7 +8835,7 @@ type DetachResponse struct {
 
 func (x *DetachResponse) Reset() {
 	*x = DetachResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[123]
+	mi := &file_weft_v1_api_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8682,7 +8847,7 @@ func (x *DetachResponse) String() string {
 func (*DetachResponse) ProtoMessage() {}
 
 func (x *DetachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[123]
+	mi := &file_weft_v1_api_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8695,7 +8860,7 @@ func (x *DetachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachResponse.ProtoReflect.Descriptor instead.
 func (*DetachResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{123}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{126}
 }
 
 type PresenceWhyRequest struct {
@@ -8708,7 +8873,7 @@ type PresenceWhyRequest struct {
 
 func (x *PresenceWhyRequest) Reset() {
 	*x = PresenceWhyRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[124]
+	mi := &file_weft_v1_api_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8720,7 +8885,7 @@ func (x *PresenceWhyRequest) String() string {
 func (*PresenceWhyRequest) ProtoMessage() {}
 
 func (x *PresenceWhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[124]
+	mi := &file_weft_v1_api_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8733,7 +8898,7 @@ func (x *PresenceWhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWhyRequest.ProtoReflect.Descriptor instead.
 func (*PresenceWhyRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{124}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *PresenceWhyRequest) GetUser() string {
@@ -8771,7 +8936,7 @@ type PresenceReason struct {
 
 func (x *PresenceReason) Reset() {
 	*x = PresenceReason{}
-	mi := &file_weft_v1_api_proto_msgTypes[125]
+	mi := &file_weft_v1_api_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8783,7 +8948,7 @@ func (x *PresenceReason) String() string {
 func (*PresenceReason) ProtoMessage() {}
 
 func (x *PresenceReason) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[125]
+	mi := &file_weft_v1_api_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8796,7 +8961,7 @@ func (x *PresenceReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceReason.ProtoReflect.Descriptor instead.
 func (*PresenceReason) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{125}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *PresenceReason) GetTeamId() string {
@@ -8893,7 +9058,7 @@ type PresenceWhyResponse struct {
 
 func (x *PresenceWhyResponse) Reset() {
 	*x = PresenceWhyResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[126]
+	mi := &file_weft_v1_api_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8905,7 +9070,7 @@ func (x *PresenceWhyResponse) String() string {
 func (*PresenceWhyResponse) ProtoMessage() {}
 
 func (x *PresenceWhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[126]
+	mi := &file_weft_v1_api_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8918,7 +9083,7 @@ func (x *PresenceWhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceWhyResponse.ProtoReflect.Descriptor instead.
 func (*PresenceWhyResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{126}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *PresenceWhyResponse) GetShown() *PersonPresence {
@@ -8948,7 +9113,7 @@ type LiveSend struct {
 
 func (x *LiveSend) Reset() {
 	*x = LiveSend{}
-	mi := &file_weft_v1_api_proto_msgTypes[127]
+	mi := &file_weft_v1_api_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8960,7 +9125,7 @@ func (x *LiveSend) String() string {
 func (*LiveSend) ProtoMessage() {}
 
 func (x *LiveSend) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[127]
+	mi := &file_weft_v1_api_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8973,7 +9138,7 @@ func (x *LiveSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSend.ProtoReflect.Descriptor instead.
 func (*LiveSend) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{127}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *LiveSend) GetKind() string {
@@ -9021,7 +9186,7 @@ type LiveSendRequest struct {
 
 func (x *LiveSendRequest) Reset() {
 	*x = LiveSendRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[128]
+	mi := &file_weft_v1_api_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9033,7 +9198,7 @@ func (x *LiveSendRequest) String() string {
 func (*LiveSendRequest) ProtoMessage() {}
 
 func (x *LiveSendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[128]
+	mi := &file_weft_v1_api_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9046,7 +9211,7 @@ func (x *LiveSendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSendRequest.ProtoReflect.Descriptor instead.
 func (*LiveSendRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{128}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *LiveSendRequest) GetTeam() string {
@@ -9075,7 +9240,7 @@ type LiveSendResponse struct {
 
 func (x *LiveSendResponse) Reset() {
 	*x = LiveSendResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[129]
+	mi := &file_weft_v1_api_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9087,7 +9252,7 @@ func (x *LiveSendResponse) String() string {
 func (*LiveSendResponse) ProtoMessage() {}
 
 func (x *LiveSendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[129]
+	mi := &file_weft_v1_api_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9100,7 +9265,7 @@ func (x *LiveSendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSendResponse.ProtoReflect.Descriptor instead.
 func (*LiveSendResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{129}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *LiveSendResponse) GetNodes() uint32 {
@@ -9141,7 +9306,7 @@ type LiveSubscribeRequest struct {
 
 func (x *LiveSubscribeRequest) Reset() {
 	*x = LiveSubscribeRequest{}
-	mi := &file_weft_v1_api_proto_msgTypes[130]
+	mi := &file_weft_v1_api_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9153,7 +9318,7 @@ func (x *LiveSubscribeRequest) String() string {
 func (*LiveSubscribeRequest) ProtoMessage() {}
 
 func (x *LiveSubscribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[130]
+	mi := &file_weft_v1_api_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9166,7 +9331,7 @@ func (x *LiveSubscribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSubscribeRequest.ProtoReflect.Descriptor instead.
 func (*LiveSubscribeRequest) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{130}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *LiveSubscribeRequest) GetTeams() []string {
@@ -9201,7 +9366,7 @@ type LiveEvent struct {
 
 func (x *LiveEvent) Reset() {
 	*x = LiveEvent{}
-	mi := &file_weft_v1_api_proto_msgTypes[131]
+	mi := &file_weft_v1_api_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9213,7 +9378,7 @@ func (x *LiveEvent) String() string {
 func (*LiveEvent) ProtoMessage() {}
 
 func (x *LiveEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[131]
+	mi := &file_weft_v1_api_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9226,7 +9391,7 @@ func (x *LiveEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveEvent.ProtoReflect.Descriptor instead.
 func (*LiveEvent) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{131}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *LiveEvent) GetId() string {
@@ -9309,7 +9474,7 @@ type LiveSubscribeResponse struct {
 
 func (x *LiveSubscribeResponse) Reset() {
 	*x = LiveSubscribeResponse{}
-	mi := &file_weft_v1_api_proto_msgTypes[132]
+	mi := &file_weft_v1_api_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9321,7 +9486,7 @@ func (x *LiveSubscribeResponse) String() string {
 func (*LiveSubscribeResponse) ProtoMessage() {}
 
 func (x *LiveSubscribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_weft_v1_api_proto_msgTypes[132]
+	mi := &file_weft_v1_api_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9334,7 +9499,7 @@ func (x *LiveSubscribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSubscribeResponse.ProtoReflect.Descriptor instead.
 func (*LiveSubscribeResponse) Descriptor() ([]byte, []int) {
-	return file_weft_v1_api_proto_rawDescGZIP(), []int{132}
+	return file_weft_v1_api_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *LiveSubscribeResponse) GetEvents() []*LiveEvent {
@@ -10051,7 +10216,17 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\x05clear\x18\x05 \x01(\bR\x05clear\"F\n" +
 	"\x13SetPresenceResponse\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x19\n" +
-	"\buntil_ms\x18\x02 \x01(\x04R\auntilMs\"'\n" +
+	"\buntil_ms\x18\x02 \x01(\x04R\auntilMs\"\x19\n" +
+	"\x17PresenceSettingsRequest\"\x9e\x01\n" +
+	"\x0fPresenceSetting\x12\x17\n" +
+	"\ateam_id\x18\x01 \x01(\tR\x06teamId\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12\x19\n" +
+	"\buntil_ms\x18\x05 \x01(\x04R\auntilMs\x12\x15\n" +
+	"\x06set_ms\x18\x06 \x01(\x04R\x05setMs\"P\n" +
+	"\x18PresenceSettingsResponse\x124\n" +
+	"\bsettings\x18\x01 \x03(\v2\x18.weft.v1.PresenceSettingR\bsettings\"'\n" +
 	"\rAttachRequest\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\"C\n" +
 	"\x0eAttachResponse\x12\x18\n" +
@@ -10176,11 +10351,12 @@ const file_weft_v1_api_proto_rawDesc = "" +
 	"\bMarkRead\x12\x18.weft.v1.MarkReadRequest\x1a\x19.weft.v1.MarkReadResponse2v\n" +
 	"\vSyncService\x125\n" +
 	"\x04Sync\x12\x14.weft.v1.SyncRequest\x1a\x15.weft.v1.SyncResponse0\x01\x120\n" +
-	"\x03Ack\x12\x13.weft.v1.AckRequest\x1a\x14.weft.v1.AckResponse2\xf5\x03\n" +
+	"\x03Ack\x12\x13.weft.v1.AckRequest\x1a\x14.weft.v1.AckResponse2\xcb\x04\n" +
 	"\x0fPresenceService\x12T\n" +
 	"\bSnapshot\x12 .weft.v1.PresenceSnapshotRequest\x1a!.weft.v1.PresenceSnapshotResponse\"\x03\x90\x02\x01\x12H\n" +
 	"\x05Watch\x12\x1d.weft.v1.PresenceWatchRequest\x1a\x1e.weft.v1.PresenceWatchResponse0\x01\x12H\n" +
-	"\vSetPresence\x12\x1b.weft.v1.SetPresenceRequest\x1a\x1c.weft.v1.SetPresenceResponse\x12;\n" +
+	"\vSetPresence\x12\x1b.weft.v1.SetPresenceRequest\x1a\x1c.weft.v1.SetPresenceResponse\x12T\n" +
+	"\bSettings\x12 .weft.v1.PresenceSettingsRequest\x1a!.weft.v1.PresenceSettingsResponse\"\x03\x90\x02\x01\x12;\n" +
 	"\x06Attach\x12\x16.weft.v1.AttachRequest\x1a\x17.weft.v1.AttachResponse0\x01\x129\n" +
 	"\x06Report\x12\x16.weft.v1.ReportRequest\x1a\x17.weft.v1.ReportResponse\x129\n" +
 	"\x06Detach\x12\x16.weft.v1.DetachRequest\x1a\x17.weft.v1.DetachResponse\x12E\n" +
@@ -10202,7 +10378,7 @@ func file_weft_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_weft_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 133)
+var file_weft_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 136)
 var file_weft_v1_api_proto_goTypes = []any{
 	(EntryView)(0),                   // 0: weft.v1.EntryView
 	(*ErrorDetail)(nil),              // 1: weft.v1.ErrorDetail
@@ -10323,21 +10499,24 @@ var file_weft_v1_api_proto_goTypes = []any{
 	(*PresenceWatchResponse)(nil),    // 116: weft.v1.PresenceWatchResponse
 	(*SetPresenceRequest)(nil),       // 117: weft.v1.SetPresenceRequest
 	(*SetPresenceResponse)(nil),      // 118: weft.v1.SetPresenceResponse
-	(*AttachRequest)(nil),            // 119: weft.v1.AttachRequest
-	(*AttachResponse)(nil),           // 120: weft.v1.AttachResponse
-	(*ReportRequest)(nil),            // 121: weft.v1.ReportRequest
-	(*ReportResponse)(nil),           // 122: weft.v1.ReportResponse
-	(*DetachRequest)(nil),            // 123: weft.v1.DetachRequest
-	(*DetachResponse)(nil),           // 124: weft.v1.DetachResponse
-	(*PresenceWhyRequest)(nil),       // 125: weft.v1.PresenceWhyRequest
-	(*PresenceReason)(nil),           // 126: weft.v1.PresenceReason
-	(*PresenceWhyResponse)(nil),      // 127: weft.v1.PresenceWhyResponse
-	(*LiveSend)(nil),                 // 128: weft.v1.LiveSend
-	(*LiveSendRequest)(nil),          // 129: weft.v1.LiveSendRequest
-	(*LiveSendResponse)(nil),         // 130: weft.v1.LiveSendResponse
-	(*LiveSubscribeRequest)(nil),     // 131: weft.v1.LiveSubscribeRequest
-	(*LiveEvent)(nil),                // 132: weft.v1.LiveEvent
-	(*LiveSubscribeResponse)(nil),    // 133: weft.v1.LiveSubscribeResponse
+	(*PresenceSettingsRequest)(nil),  // 119: weft.v1.PresenceSettingsRequest
+	(*PresenceSetting)(nil),          // 120: weft.v1.PresenceSetting
+	(*PresenceSettingsResponse)(nil), // 121: weft.v1.PresenceSettingsResponse
+	(*AttachRequest)(nil),            // 122: weft.v1.AttachRequest
+	(*AttachResponse)(nil),           // 123: weft.v1.AttachResponse
+	(*ReportRequest)(nil),            // 124: weft.v1.ReportRequest
+	(*ReportResponse)(nil),           // 125: weft.v1.ReportResponse
+	(*DetachRequest)(nil),            // 126: weft.v1.DetachRequest
+	(*DetachResponse)(nil),           // 127: weft.v1.DetachResponse
+	(*PresenceWhyRequest)(nil),       // 128: weft.v1.PresenceWhyRequest
+	(*PresenceReason)(nil),           // 129: weft.v1.PresenceReason
+	(*PresenceWhyResponse)(nil),      // 130: weft.v1.PresenceWhyResponse
+	(*LiveSend)(nil),                 // 131: weft.v1.LiveSend
+	(*LiveSendRequest)(nil),          // 132: weft.v1.LiveSendRequest
+	(*LiveSendResponse)(nil),         // 133: weft.v1.LiveSendResponse
+	(*LiveSubscribeRequest)(nil),     // 134: weft.v1.LiveSubscribeRequest
+	(*LiveEvent)(nil),                // 135: weft.v1.LiveEvent
+	(*LiveSubscribeResponse)(nil),    // 136: weft.v1.LiveSubscribeResponse
 }
 var file_weft_v1_api_proto_depIdxs = []int32{
 	84,  // 0: weft.v1.ErrorDetail.results:type_name -> weft.v1.PostResult
@@ -10392,122 +10571,125 @@ var file_weft_v1_api_proto_depIdxs = []int32{
 	111, // 49: weft.v1.PresenceWatchResponse.snapshot:type_name -> weft.v1.TeamPresence
 	115, // 50: weft.v1.PresenceWatchResponse.changes:type_name -> weft.v1.PresenceChange
 	111, // 51: weft.v1.PresenceWatchResponse.counts:type_name -> weft.v1.TeamPresence
-	109, // 52: weft.v1.PresenceReason.devices:type_name -> weft.v1.DevicePresence
-	108, // 53: weft.v1.PresenceWhyResponse.shown:type_name -> weft.v1.PersonPresence
-	126, // 54: weft.v1.PresenceWhyResponse.reasons:type_name -> weft.v1.PresenceReason
-	128, // 55: weft.v1.LiveSendRequest.messages:type_name -> weft.v1.LiveSend
-	132, // 56: weft.v1.LiveSubscribeResponse.events:type_name -> weft.v1.LiveEvent
-	2,   // 57: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
-	5,   // 58: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
-	8,   // 59: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
-	10,  // 60: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
-	14,  // 61: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
-	16,  // 62: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
-	19,  // 63: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
-	21,  // 64: weft.v1.NodeService.GetTraffic:input_type -> weft.v1.GetTrafficRequest
-	25,  // 65: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
-	27,  // 66: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
-	29,  // 67: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
-	32,  // 68: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
-	36,  // 69: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
-	39,  // 70: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
-	41,  // 71: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
-	43,  // 72: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
-	74,  // 73: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
-	50,  // 74: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
-	53,  // 75: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
-	54,  // 76: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
-	47,  // 77: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
-	48,  // 78: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
-	49,  // 79: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
-	55,  // 80: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
-	56,  // 81: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
-	57,  // 82: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
-	58,  // 83: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
-	59,  // 84: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
-	62,  // 85: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
-	63,  // 86: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
-	66,  // 87: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
-	68,  // 88: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
-	70,  // 89: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
-	73,  // 90: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
-	77,  // 91: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
-	79,  // 92: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
-	83,  // 93: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
-	86,  // 94: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
-	88,  // 95: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
-	90,  // 96: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
-	92,  // 97: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
-	95,  // 98: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
-	97,  // 99: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
-	106, // 100: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
-	112, // 101: weft.v1.PresenceService.Snapshot:input_type -> weft.v1.PresenceSnapshotRequest
-	114, // 102: weft.v1.PresenceService.Watch:input_type -> weft.v1.PresenceWatchRequest
-	117, // 103: weft.v1.PresenceService.SetPresence:input_type -> weft.v1.SetPresenceRequest
-	119, // 104: weft.v1.PresenceService.Attach:input_type -> weft.v1.AttachRequest
-	121, // 105: weft.v1.PresenceService.Report:input_type -> weft.v1.ReportRequest
-	123, // 106: weft.v1.PresenceService.Detach:input_type -> weft.v1.DetachRequest
-	125, // 107: weft.v1.PresenceService.Why:input_type -> weft.v1.PresenceWhyRequest
-	129, // 108: weft.v1.LiveService.Send:input_type -> weft.v1.LiveSendRequest
-	131, // 109: weft.v1.LiveService.Subscribe:input_type -> weft.v1.LiveSubscribeRequest
-	3,   // 110: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
-	7,   // 111: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
-	9,   // 112: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
-	13,  // 113: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
-	15,  // 114: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
-	18,  // 115: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
-	20,  // 116: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
-	24,  // 117: weft.v1.NodeService.GetTraffic:output_type -> weft.v1.GetTrafficResponse
-	26,  // 118: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
-	28,  // 119: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
-	31,  // 120: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
-	33,  // 121: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
-	38,  // 122: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
-	40,  // 123: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
-	42,  // 124: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
-	44,  // 125: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
-	75,  // 126: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
-	52,  // 127: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
-	44,  // 128: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
-	44,  // 129: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
-	44,  // 130: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
-	44,  // 131: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
-	44,  // 132: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
-	44,  // 133: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
-	44,  // 134: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
-	44,  // 135: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
-	44,  // 136: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
-	61,  // 137: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
-	44,  // 138: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
-	65,  // 139: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
-	67,  // 140: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
-	69,  // 141: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
-	71,  // 142: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
-	44,  // 143: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
-	78,  // 144: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
-	80,  // 145: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
-	85,  // 146: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
-	87,  // 147: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
-	89,  // 148: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
-	91,  // 149: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
-	94,  // 150: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
-	96,  // 151: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
-	98,  // 152: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
-	107, // 153: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
-	113, // 154: weft.v1.PresenceService.Snapshot:output_type -> weft.v1.PresenceSnapshotResponse
-	116, // 155: weft.v1.PresenceService.Watch:output_type -> weft.v1.PresenceWatchResponse
-	118, // 156: weft.v1.PresenceService.SetPresence:output_type -> weft.v1.SetPresenceResponse
-	120, // 157: weft.v1.PresenceService.Attach:output_type -> weft.v1.AttachResponse
-	122, // 158: weft.v1.PresenceService.Report:output_type -> weft.v1.ReportResponse
-	124, // 159: weft.v1.PresenceService.Detach:output_type -> weft.v1.DetachResponse
-	127, // 160: weft.v1.PresenceService.Why:output_type -> weft.v1.PresenceWhyResponse
-	130, // 161: weft.v1.LiveService.Send:output_type -> weft.v1.LiveSendResponse
-	133, // 162: weft.v1.LiveService.Subscribe:output_type -> weft.v1.LiveSubscribeResponse
-	110, // [110:163] is the sub-list for method output_type
-	57,  // [57:110] is the sub-list for method input_type
-	57,  // [57:57] is the sub-list for extension type_name
-	57,  // [57:57] is the sub-list for extension extendee
-	0,   // [0:57] is the sub-list for field type_name
+	120, // 52: weft.v1.PresenceSettingsResponse.settings:type_name -> weft.v1.PresenceSetting
+	109, // 53: weft.v1.PresenceReason.devices:type_name -> weft.v1.DevicePresence
+	108, // 54: weft.v1.PresenceWhyResponse.shown:type_name -> weft.v1.PersonPresence
+	129, // 55: weft.v1.PresenceWhyResponse.reasons:type_name -> weft.v1.PresenceReason
+	131, // 56: weft.v1.LiveSendRequest.messages:type_name -> weft.v1.LiveSend
+	135, // 57: weft.v1.LiveSubscribeResponse.events:type_name -> weft.v1.LiveEvent
+	2,   // 58: weft.v1.NodeService.GetInfo:input_type -> weft.v1.GetInfoRequest
+	5,   // 59: weft.v1.NodeService.ListPeers:input_type -> weft.v1.ListPeersRequest
+	8,   // 60: weft.v1.NodeService.AddPeer:input_type -> weft.v1.AddPeerRequest
+	10,  // 61: weft.v1.NodeService.SyncStatus:input_type -> weft.v1.SyncStatusRequest
+	14,  // 62: weft.v1.NodeService.Check:input_type -> weft.v1.CheckRequest
+	16,  // 63: weft.v1.NodeService.Doctor:input_type -> weft.v1.DoctorRequest
+	19,  // 64: weft.v1.NodeService.TakeRecoveryKey:input_type -> weft.v1.TakeRecoveryKeyRequest
+	21,  // 65: weft.v1.NodeService.GetTraffic:input_type -> weft.v1.GetTrafficRequest
+	25,  // 66: weft.v1.NodeService.BoardHash:input_type -> weft.v1.BoardHashRequest
+	27,  // 67: weft.v1.TeamService.CreateTeam:input_type -> weft.v1.CreateTeamRequest
+	29,  // 68: weft.v1.TeamService.ListTeams:input_type -> weft.v1.ListTeamsRequest
+	32,  // 69: weft.v1.TeamService.GetTeam:input_type -> weft.v1.GetTeamRequest
+	36,  // 70: weft.v1.TeamService.ListMembers:input_type -> weft.v1.ListMembersRequest
+	39,  // 71: weft.v1.TeamService.CreateInvite:input_type -> weft.v1.CreateInviteRequest
+	41,  // 72: weft.v1.TeamService.ListInvites:input_type -> weft.v1.ListInvitesRequest
+	43,  // 73: weft.v1.TeamService.RevokeInvite:input_type -> weft.v1.RevokeInviteRequest
+	74,  // 74: weft.v1.TeamService.Join:input_type -> weft.v1.JoinTeamRequest
+	50,  // 75: weft.v1.TeamService.ListRequests:input_type -> weft.v1.ListRequestsRequest
+	53,  // 76: weft.v1.TeamService.Approve:input_type -> weft.v1.ApproveRequest
+	54,  // 77: weft.v1.TeamService.Reject:input_type -> weft.v1.RejectRequest
+	47,  // 78: weft.v1.TeamService.SetRole:input_type -> weft.v1.SetRoleRequest
+	48,  // 79: weft.v1.TeamService.Recut:input_type -> weft.v1.RecutRequest
+	49,  // 80: weft.v1.TeamService.Leave:input_type -> weft.v1.LeaveRequest
+	55,  // 81: weft.v1.TeamService.ChangeCharter:input_type -> weft.v1.ChangeCharterRequest
+	56,  // 82: weft.v1.TeamService.SetPolicy:input_type -> weft.v1.SetPolicyRequest
+	57,  // 83: weft.v1.TeamService.SetNode:input_type -> weft.v1.SetNodeRequest
+	58,  // 84: weft.v1.TeamService.Disband:input_type -> weft.v1.DisbandRequest
+	59,  // 85: weft.v1.TeamService.Proposals:input_type -> weft.v1.ProposalsRequest
+	62,  // 86: weft.v1.TeamService.Acknowledge:input_type -> weft.v1.AcknowledgeRequest
+	63,  // 87: weft.v1.TeamService.Log:input_type -> weft.v1.LogRequest
+	66,  // 88: weft.v1.TeamService.Why:input_type -> weft.v1.WhyRequest
+	68,  // 89: weft.v1.TeamService.Followers:input_type -> weft.v1.FollowersRequest
+	70,  // 90: weft.v1.TeamService.ListDropped:input_type -> weft.v1.ListDroppedRequest
+	73,  // 91: weft.v1.TeamService.Reissue:input_type -> weft.v1.ReissueRequest
+	77,  // 92: weft.v1.BoardService.CreateBoard:input_type -> weft.v1.CreateBoardRequest
+	79,  // 93: weft.v1.BoardService.ListBoards:input_type -> weft.v1.ListBoardsRequest
+	83,  // 94: weft.v1.BoardService.Post:input_type -> weft.v1.PostRequest
+	86,  // 95: weft.v1.BoardService.PostSigned:input_type -> weft.v1.PostSignedRequest
+	88,  // 96: weft.v1.BoardService.WatchPost:input_type -> weft.v1.WatchPostRequest
+	90,  // 97: weft.v1.BoardService.History:input_type -> weft.v1.HistoryRequest
+	92,  // 98: weft.v1.BoardService.Unread:input_type -> weft.v1.UnreadRequest
+	95,  // 99: weft.v1.BoardService.MarkRead:input_type -> weft.v1.MarkReadRequest
+	97,  // 100: weft.v1.SyncService.Sync:input_type -> weft.v1.SyncRequest
+	106, // 101: weft.v1.SyncService.Ack:input_type -> weft.v1.AckRequest
+	112, // 102: weft.v1.PresenceService.Snapshot:input_type -> weft.v1.PresenceSnapshotRequest
+	114, // 103: weft.v1.PresenceService.Watch:input_type -> weft.v1.PresenceWatchRequest
+	117, // 104: weft.v1.PresenceService.SetPresence:input_type -> weft.v1.SetPresenceRequest
+	119, // 105: weft.v1.PresenceService.Settings:input_type -> weft.v1.PresenceSettingsRequest
+	122, // 106: weft.v1.PresenceService.Attach:input_type -> weft.v1.AttachRequest
+	124, // 107: weft.v1.PresenceService.Report:input_type -> weft.v1.ReportRequest
+	126, // 108: weft.v1.PresenceService.Detach:input_type -> weft.v1.DetachRequest
+	128, // 109: weft.v1.PresenceService.Why:input_type -> weft.v1.PresenceWhyRequest
+	132, // 110: weft.v1.LiveService.Send:input_type -> weft.v1.LiveSendRequest
+	134, // 111: weft.v1.LiveService.Subscribe:input_type -> weft.v1.LiveSubscribeRequest
+	3,   // 112: weft.v1.NodeService.GetInfo:output_type -> weft.v1.GetInfoResponse
+	7,   // 113: weft.v1.NodeService.ListPeers:output_type -> weft.v1.ListPeersResponse
+	9,   // 114: weft.v1.NodeService.AddPeer:output_type -> weft.v1.AddPeerResponse
+	13,  // 115: weft.v1.NodeService.SyncStatus:output_type -> weft.v1.SyncStatusResponse
+	15,  // 116: weft.v1.NodeService.Check:output_type -> weft.v1.CheckResponse
+	18,  // 117: weft.v1.NodeService.Doctor:output_type -> weft.v1.DoctorResponse
+	20,  // 118: weft.v1.NodeService.TakeRecoveryKey:output_type -> weft.v1.TakeRecoveryKeyResponse
+	24,  // 119: weft.v1.NodeService.GetTraffic:output_type -> weft.v1.GetTrafficResponse
+	26,  // 120: weft.v1.NodeService.BoardHash:output_type -> weft.v1.BoardHashResponse
+	28,  // 121: weft.v1.TeamService.CreateTeam:output_type -> weft.v1.CreateTeamResponse
+	31,  // 122: weft.v1.TeamService.ListTeams:output_type -> weft.v1.ListTeamsResponse
+	33,  // 123: weft.v1.TeamService.GetTeam:output_type -> weft.v1.GetTeamResponse
+	38,  // 124: weft.v1.TeamService.ListMembers:output_type -> weft.v1.ListMembersResponse
+	40,  // 125: weft.v1.TeamService.CreateInvite:output_type -> weft.v1.CreateInviteResponse
+	42,  // 126: weft.v1.TeamService.ListInvites:output_type -> weft.v1.ListInvitesResponse
+	44,  // 127: weft.v1.TeamService.RevokeInvite:output_type -> weft.v1.ChangeResponse
+	75,  // 128: weft.v1.TeamService.Join:output_type -> weft.v1.JoinTeamResponse
+	52,  // 129: weft.v1.TeamService.ListRequests:output_type -> weft.v1.ListRequestsResponse
+	44,  // 130: weft.v1.TeamService.Approve:output_type -> weft.v1.ChangeResponse
+	44,  // 131: weft.v1.TeamService.Reject:output_type -> weft.v1.ChangeResponse
+	44,  // 132: weft.v1.TeamService.SetRole:output_type -> weft.v1.ChangeResponse
+	44,  // 133: weft.v1.TeamService.Recut:output_type -> weft.v1.ChangeResponse
+	44,  // 134: weft.v1.TeamService.Leave:output_type -> weft.v1.ChangeResponse
+	44,  // 135: weft.v1.TeamService.ChangeCharter:output_type -> weft.v1.ChangeResponse
+	44,  // 136: weft.v1.TeamService.SetPolicy:output_type -> weft.v1.ChangeResponse
+	44,  // 137: weft.v1.TeamService.SetNode:output_type -> weft.v1.ChangeResponse
+	44,  // 138: weft.v1.TeamService.Disband:output_type -> weft.v1.ChangeResponse
+	61,  // 139: weft.v1.TeamService.Proposals:output_type -> weft.v1.ProposalsResponse
+	44,  // 140: weft.v1.TeamService.Acknowledge:output_type -> weft.v1.ChangeResponse
+	65,  // 141: weft.v1.TeamService.Log:output_type -> weft.v1.LogResponse
+	67,  // 142: weft.v1.TeamService.Why:output_type -> weft.v1.WhyResponse
+	69,  // 143: weft.v1.TeamService.Followers:output_type -> weft.v1.FollowersResponse
+	71,  // 144: weft.v1.TeamService.ListDropped:output_type -> weft.v1.ListDroppedResponse
+	44,  // 145: weft.v1.TeamService.Reissue:output_type -> weft.v1.ChangeResponse
+	78,  // 146: weft.v1.BoardService.CreateBoard:output_type -> weft.v1.CreateBoardResponse
+	80,  // 147: weft.v1.BoardService.ListBoards:output_type -> weft.v1.ListBoardsResponse
+	85,  // 148: weft.v1.BoardService.Post:output_type -> weft.v1.PostResponse
+	87,  // 149: weft.v1.BoardService.PostSigned:output_type -> weft.v1.PostSignedResponse
+	89,  // 150: weft.v1.BoardService.WatchPost:output_type -> weft.v1.WatchPostResponse
+	91,  // 151: weft.v1.BoardService.History:output_type -> weft.v1.HistoryResponse
+	94,  // 152: weft.v1.BoardService.Unread:output_type -> weft.v1.UnreadResponse
+	96,  // 153: weft.v1.BoardService.MarkRead:output_type -> weft.v1.MarkReadResponse
+	98,  // 154: weft.v1.SyncService.Sync:output_type -> weft.v1.SyncResponse
+	107, // 155: weft.v1.SyncService.Ack:output_type -> weft.v1.AckResponse
+	113, // 156: weft.v1.PresenceService.Snapshot:output_type -> weft.v1.PresenceSnapshotResponse
+	116, // 157: weft.v1.PresenceService.Watch:output_type -> weft.v1.PresenceWatchResponse
+	118, // 158: weft.v1.PresenceService.SetPresence:output_type -> weft.v1.SetPresenceResponse
+	121, // 159: weft.v1.PresenceService.Settings:output_type -> weft.v1.PresenceSettingsResponse
+	123, // 160: weft.v1.PresenceService.Attach:output_type -> weft.v1.AttachResponse
+	125, // 161: weft.v1.PresenceService.Report:output_type -> weft.v1.ReportResponse
+	127, // 162: weft.v1.PresenceService.Detach:output_type -> weft.v1.DetachResponse
+	130, // 163: weft.v1.PresenceService.Why:output_type -> weft.v1.PresenceWhyResponse
+	133, // 164: weft.v1.LiveService.Send:output_type -> weft.v1.LiveSendResponse
+	136, // 165: weft.v1.LiveService.Subscribe:output_type -> weft.v1.LiveSubscribeResponse
+	112, // [112:166] is the sub-list for method output_type
+	58,  // [58:112] is the sub-list for method input_type
+	58,  // [58:58] is the sub-list for extension type_name
+	58,  // [58:58] is the sub-list for extension extendee
+	0,   // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_weft_v1_api_proto_init() }
@@ -10530,7 +10712,7 @@ func file_weft_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_weft_v1_api_proto_rawDesc), len(file_weft_v1_api_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   133,
+			NumMessages:   136,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -150,6 +150,9 @@ const (
 	// PresenceServiceSetPresenceProcedure is the fully-qualified name of the PresenceService's
 	// SetPresence RPC.
 	PresenceServiceSetPresenceProcedure = "/weft.v1.PresenceService/SetPresence"
+	// PresenceServiceSettingsProcedure is the fully-qualified name of the PresenceService's Settings
+	// RPC.
+	PresenceServiceSettingsProcedure = "/weft.v1.PresenceService/Settings"
 	// PresenceServiceAttachProcedure is the fully-qualified name of the PresenceService's Attach RPC.
 	PresenceServiceAttachProcedure = "/weft.v1.PresenceService/Attach"
 	// PresenceServiceReportProcedure is the fully-qualified name of the PresenceService's Report RPC.
@@ -1595,6 +1598,8 @@ type PresenceServiceClient interface {
 	Watch(context.Context, *connect.Request[v1.PresenceWatchRequest]) (*connect.ServerStreamForClient[v1.PresenceWatchResponse], error)
 	// SetPresence says how the user wants to be shown; it outlasts the call and the daemon.
 	SetPresence(context.Context, *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error)
+	// Settings are what the user has set: nobody else sees them as such.
+	Settings(context.Context, *connect.Request[v1.PresenceSettingsRequest]) (*connect.Response[v1.PresenceSettingsResponse], error)
 	// Attach is a session of the caller's device: while the stream is open, the user is there. Closing it by the client's
 	// Detach is a goodbye; losing it is not.
 	Attach(context.Context, *connect.Request[v1.AttachRequest]) (*connect.ServerStreamForClient[v1.AttachResponse], error)
@@ -1636,6 +1641,13 @@ func NewPresenceServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(presenceServiceMethods.ByName("SetPresence")),
 			connect.WithClientOptions(opts...),
 		),
+		settings: connect.NewClient[v1.PresenceSettingsRequest, v1.PresenceSettingsResponse](
+			httpClient,
+			baseURL+PresenceServiceSettingsProcedure,
+			connect.WithSchema(presenceServiceMethods.ByName("Settings")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		attach: connect.NewClient[v1.AttachRequest, v1.AttachResponse](
 			httpClient,
 			baseURL+PresenceServiceAttachProcedure,
@@ -1669,6 +1681,7 @@ type presenceServiceClient struct {
 	snapshot    *connect.Client[v1.PresenceSnapshotRequest, v1.PresenceSnapshotResponse]
 	watch       *connect.Client[v1.PresenceWatchRequest, v1.PresenceWatchResponse]
 	setPresence *connect.Client[v1.SetPresenceRequest, v1.SetPresenceResponse]
+	settings    *connect.Client[v1.PresenceSettingsRequest, v1.PresenceSettingsResponse]
 	attach      *connect.Client[v1.AttachRequest, v1.AttachResponse]
 	report      *connect.Client[v1.ReportRequest, v1.ReportResponse]
 	detach      *connect.Client[v1.DetachRequest, v1.DetachResponse]
@@ -1688,6 +1701,11 @@ func (c *presenceServiceClient) Watch(ctx context.Context, req *connect.Request[
 // SetPresence calls weft.v1.PresenceService.SetPresence.
 func (c *presenceServiceClient) SetPresence(ctx context.Context, req *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error) {
 	return c.setPresence.CallUnary(ctx, req)
+}
+
+// Settings calls weft.v1.PresenceService.Settings.
+func (c *presenceServiceClient) Settings(ctx context.Context, req *connect.Request[v1.PresenceSettingsRequest]) (*connect.Response[v1.PresenceSettingsResponse], error) {
+	return c.settings.CallUnary(ctx, req)
 }
 
 // Attach calls weft.v1.PresenceService.Attach.
@@ -1719,6 +1737,8 @@ type PresenceServiceHandler interface {
 	Watch(context.Context, *connect.Request[v1.PresenceWatchRequest], *connect.ServerStream[v1.PresenceWatchResponse]) error
 	// SetPresence says how the user wants to be shown; it outlasts the call and the daemon.
 	SetPresence(context.Context, *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error)
+	// Settings are what the user has set: nobody else sees them as such.
+	Settings(context.Context, *connect.Request[v1.PresenceSettingsRequest]) (*connect.Response[v1.PresenceSettingsResponse], error)
 	// Attach is a session of the caller's device: while the stream is open, the user is there. Closing it by the client's
 	// Detach is a goodbye; losing it is not.
 	Attach(context.Context, *connect.Request[v1.AttachRequest], *connect.ServerStream[v1.AttachResponse]) error
@@ -1756,6 +1776,13 @@ func NewPresenceServiceHandler(svc PresenceServiceHandler, opts ...connect.Handl
 		connect.WithSchema(presenceServiceMethods.ByName("SetPresence")),
 		connect.WithHandlerOptions(opts...),
 	)
+	presenceServiceSettingsHandler := connect.NewUnaryHandler(
+		PresenceServiceSettingsProcedure,
+		svc.Settings,
+		connect.WithSchema(presenceServiceMethods.ByName("Settings")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	presenceServiceAttachHandler := connect.NewServerStreamHandler(
 		PresenceServiceAttachProcedure,
 		svc.Attach,
@@ -1789,6 +1816,8 @@ func NewPresenceServiceHandler(svc PresenceServiceHandler, opts ...connect.Handl
 			presenceServiceWatchHandler.ServeHTTP(w, r)
 		case PresenceServiceSetPresenceProcedure:
 			presenceServiceSetPresenceHandler.ServeHTTP(w, r)
+		case PresenceServiceSettingsProcedure:
+			presenceServiceSettingsHandler.ServeHTTP(w, r)
 		case PresenceServiceAttachProcedure:
 			presenceServiceAttachHandler.ServeHTTP(w, r)
 		case PresenceServiceReportProcedure:
@@ -1816,6 +1845,10 @@ func (UnimplementedPresenceServiceHandler) Watch(context.Context, *connect.Reque
 
 func (UnimplementedPresenceServiceHandler) SetPresence(context.Context, *connect.Request[v1.SetPresenceRequest]) (*connect.Response[v1.SetPresenceResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.SetPresence is not implemented"))
+}
+
+func (UnimplementedPresenceServiceHandler) Settings(context.Context, *connect.Request[v1.PresenceSettingsRequest]) (*connect.Response[v1.PresenceSettingsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("weft.v1.PresenceService.Settings is not implemented"))
 }
 
 func (UnimplementedPresenceServiceHandler) Attach(context.Context, *connect.Request[v1.AttachRequest], *connect.ServerStream[v1.AttachResponse]) error {
