@@ -57,6 +57,20 @@ func TestLiveMessagesAreHeardOnceAndNotStored(t *testing.T) {
 			t.Errorf("%s heard %d messages %d times", n.name, different, all)
 		}
 	}
+	const large = 150 // of 96 KiB, in much less than a second: more than may wait for a peer
+	body := make([]byte, 16<<10)
+	for range large {
+		if sent, missed, err := a.mesh.SendLive(t.Context(), crew, nil, a.lives(crew, 6, func(l *weftv1.LiveBatch) {
+			for _, m := range l.Messages {
+				m.Body = body
+			}
+		})); err != nil || sent != 2 || missed != 0 {
+			t.Fatalf("large ones: sent to %d, %d missed: %v", sent, missed, err)
+		}
+	}
+	for _, n := range nodes[1:] {
+		eventually(t, n.name+" hears the large ones", func() bool { got, _ := n.heard().live(); return got == batches*each+large*6 }, n)
+	}
 	for i, n := range nodes {
 		if got := n.commits() - before[i]; got != 0 {
 			t.Errorf("%s's store wrote %v times", n.name, got)

@@ -18,15 +18,15 @@ func full(people, teams, nodes int) (*Table, *world, []board.TeamID, []*Beat) {
 	for i := range teams {
 		id := board.TeamID(testID(fmt.Sprint("team", i)))
 		ids = append(ids, id)
-		c := &crew{homes: map[board.UserID][]board.NodeID{}}
+		c := &crew{Where: map[board.UserID][]board.NodeID{}}
 		for n := range nodes {
 			node := board.NodeID(testID(fmt.Sprint("node", n)))
-			c.nodes = append(c.nodes, node)
+			c.Nodes = append(c.Nodes, node)
 			b := &Beat{Team: id, Node: node, Boot: testBoot, Number: 1, Whole: true, Pages: 1, SentHLC: 1}
 			var s sum
 			for p := range people / teams / nodes {
 				u := board.UserID(testID(fmt.Sprint(i, "/", n, "/", p)))
-				c.homes[u] = []board.NodeID{node}
+				c.Where[u] = []board.NodeID{node}
 				r := Report{User: u, Availability: Online, Devices: []Device{{ID: DeviceID(u[:8]), State: Online}}, Since: w.now.UnixMilli(), LastActive: w.now.UnixMilli()}
 				b.People = append(b.People, r)
 				s = s.add(term(u, r.pack()))

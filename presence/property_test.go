@@ -84,7 +84,7 @@ func TestBeatsConvergeWhateverTheNetworkDoes(t *testing.T) {
 func (w *world) truth(u board.UserID) State {
 	best := Offline
 	var s Setting
-	for _, h := range w.crew.homes[u] {
+	for _, h := range w.crew.Where[u] {
 		o := w.tables[w.where[h]].people[u]
 		if o == nil {
 			continue
@@ -104,7 +104,7 @@ func (w *world) truth(u board.UserID) State {
 
 func (w *world) randomStep(t *rapid.T, people []string) {
 	user := rapid.SampledFrom(people).Draw(t, "user")
-	homes := w.crew.homes[testID(user)]
+	homes := w.crew.Where[testID(user)]
 	node := w.where[homes[rapid.IntRange(0, len(homes)-1).Draw(t, "home")]]
 	dev := rapid.SampledFrom([]string{"lap", "tel"}).Draw(t, "device")
 	k := user + "/" + dev + "@" + node

@@ -1,7 +1,6 @@
 package presence
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,26 +10,12 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
-	"weft/team"
+	"weft/presence/presencetest"
 )
 
-// crew is a team for tests.
-type crew struct {
-	homes map[board.UserID][]board.NodeID
-	nodes []board.NodeID
-}
+type crew = presencetest.Crew
 
-func (c *crew) CanRead(u board.UserID) bool         { return c.homes[u] != nil }
-func (c *crew) Homes(u board.UserID) []board.NodeID { return c.homes[u] }
-func (c *crew) IsNode(n board.NodeID) bool          { return slices.Contains(c.nodes, n) }
-func (c *crew) Members() (all []team.Person) {
-	for u, homes := range c.homes {
-		all = append(all, team.Person{User: u, Homes: homes, Role: team.Member})
-	}
-	return all
-}
-
-func testID(name string) [32]byte { return sha256.Sum256([]byte(name)) }
+func testID(name string) [32]byte { return presencetest.ID(name) }
 
 // world is some nodes with a table each, one team, and a network that does what it is told.
 type world struct {
@@ -64,12 +49,12 @@ type delivery struct {
 
 func newWorld(nodes ...string) *world {
 	w := &world{
-		start: time.UnixMilli(1_800_000_000_000), names: nodes, tables: map[string]*Table{}, boots: map[string]int{}, team: testID("crew"), crew: &crew{homes: map[board.UserID][]board.NodeID{}},
+		start: time.UnixMilli(1_800_000_000_000), names: nodes, tables: map[string]*Table{}, boots: map[string]int{}, team: testID("crew"), crew: &crew{Where: map[board.UserID][]board.NodeID{}},
 		who: map[board.UserID]string{}, where: map[board.NodeID]string{}, open: map[string]uint64{}, unsaid: map[string]bool{},
 	}
 	w.now = w.start
 	for _, n := range nodes {
-		w.crew.nodes = append(w.crew.nodes, testID(n))
+		w.crew.Nodes = append(w.crew.Nodes, testID(n))
 		w.where[testID(n)] = n
 		w.boot(n)
 	}
@@ -96,9 +81,9 @@ func (w *world) bootID(n string) (b [16]byte) {
 }
 
 func (w *world) copyCrew() *crew {
-	c := &crew{homes: map[board.UserID][]board.NodeID{}, nodes: slices.Clone(w.crew.nodes)}
-	for u, h := range w.crew.homes {
-		c.homes[u] = slices.Clone(h)
+	c := &crew{Where: map[board.UserID][]board.NodeID{}, Nodes: slices.Clone(w.crew.Nodes)}
+	for u, h := range w.crew.Where {
+		c.Where[u] = slices.Clone(h)
 	}
 	return c
 }
@@ -107,9 +92,9 @@ func (w *world) copyCrew() *crew {
 func (w *world) person(name string, homes ...string) {
 	u := board.UserID(testID(name))
 	w.who[u] = name
-	delete(w.crew.homes, u)
+	delete(w.crew.Where, u)
 	for _, h := range homes {
-		w.crew.homes[u] = append(w.crew.homes[u], testID(h))
+		w.crew.Where[u] = append(w.crew.Where[u], testID(h))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 
 	"connectrpc.com/connect"
 
@@ -48,7 +49,7 @@ func (s *liveService) Send(ctx context.Context, req *connect.Request[weftv1.Live
 		case err != nil && i == 0:
 			return nil, explainHub(err)
 		case err != nil:
-			return nil, refuse(reasonOf(explainHub(err)), "couldn't send all: what was for the first %d of %d readers or batches is on its way: %w", i, len(batches), explainHub(err))
+			return nil, sentInPart(res.Ids, b, i, len(batches), explainHub(err))
 		}
 		res.Nodes, res.Missed = max(res.Nodes, uint32(said.Nodes)), max(res.Missed, uint32(said.Missed))
 		switch {
@@ -62,11 +63,21 @@ func (s *liveService) Send(ctx context.Context, req *connect.Request[weftv1.Live
 	return connect.NewResponse(res), nil
 }
 
+// sentInPart refuses what is left of a call, from batch b on. Whoever sends all again doubles what is on its way.
+func sentInPart(ids []string, b *liveBatch, done, of int, err error) error {
+	why := refuse(reasonOf(err), "couldn't send all: what was for the first %d of %d readers or batches is on its way, up to the message before %s: %w",
+		done, of, board.ID(b.messages[0].Id), err).hint("send the rest again, or less at a time")
+	if r := (*refusal)(nil); errors.As(err, &r) {
+		why.detail.RetryAfterMs = r.detail.RetryAfterMs
+	}
+	return why
+}
+
 // liveMessage checks a message.
 func (s *liveService) liveMessage(st *team.State, m *weftv1.LiveSend) (*weftv1.LiveMessage, error) {
 	switch {
 	case len(m.Kind) > hub.MaxKind:
-		return nil, refuse(reasonTooLarge, "couldn't send a kind of %d bytes: at most %d", len(m.Kind), hub.MaxKind)
+		return nil, refuse(reasonTooLarge, "couldn't send a kind of %d bytes: at most %d", len(m.Kind), hub.MaxKind).hint("a kind is a word: typing, call, cursor")
 	case len(m.Body) > hub.MaxLiveBody:
 		return nil, refuse(reasonTooLarge, "couldn't send a live message of %d bytes: at most %d", len(m.Body), hub.MaxLiveBody).hint("post it, or split it")
 	case m.TtlMs > hub.MaxLiveTTL:

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/hub"
 	"weft/rpc"
 	"weft/rpc/rpctest"
 )
@@ -269,4 +271,63 @@ func liveBatch(n int) (out []*weftv1.LiveSend) {
 		out = append(out, &weftv1.LiveSend{Kind: "cursor", Body: []byte(fmt.Sprint(i))})
 	}
 	return out
+}
+
+// lossy is a mesh in which two of three nodes miss every live message.
+type lossy struct{ hub.Wire }
+
+func (lossy) SendLive(context.Context, board.TeamID, []board.NodeID, *weftv1.Signed) (sent, missed int, err error) {
+	return 1, 2, nil
+}
+
+func TestASenderHearsHowManyNodesMissedIt(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	r.Hub.SetWire(lossy{})
+	defer r.Hub.SetWire(nil)
+	if res := say(t, r, &weftv1.LiveSend{Kind: "note"}); res.Nodes != 1 || res.Missed != 2 {
+		t.Errorf("answer %v", res)
+	}
+}
+
+// A message that lives for a moment only spoils nothing for others who are sent with it, however long it waits to be signed.
+func TestAShortLifeIsTheMessagesOwn(t *testing.T) {
+	a, b, _ := pair(t)
+	shown(t, a, "bob", "online")
+	l := listen(t, b, &weftv1.LiveSubscribeRequest{})
+	var wg sync.WaitGroup
+	const callers = 32
+	for range callers {
+		wg.Go(func() {
+			if _, err := a.Client.Say(t.Context(), "crew", &weftv1.LiveSend{TtlMs: 1}, &weftv1.LiveSend{Kind: "note"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for notes := 0; notes < callers; {
+		for _, e := range l.batch() {
+			if e.Kind == "note" {
+				notes++
+			}
+		}
+	}
+}
+
+// A program that says too much is told when to go on, and what of a call is on its way already.
+func TestWhoSaysTooMuchIsToldWhenToGoOn(t *testing.T) {
+	r := rpctest.Start(t, func(r *rpctest.Rig) {
+		r.Live = hub.Limits{Live: hub.LiveLimit{Batches: 100, Messages: 10, Bytes: 200 << 10, Lump: time.Second}}
+	})
+	r.Team(t, "crew")
+	large := make([]*weftv1.LiveSend, 10) // of which two batches are made
+	for i := range large {
+		large[i] = &weftv1.LiveSend{Body: make([]byte, 16<<10), Kind: "note"}
+	}
+	_, err := r.Client.Say(t.Context(), "crew", append(large, large...)...)
+	if e := refused(t, err, "QUOTA", connect.CodeResourceExhausted, "the first 1 of 3", "up to the message before"); e.RetryAfter < 10*time.Millisecond {
+		t.Errorf("wait %s", e.RetryAfter)
+	}
+	_, err = r.Client.Say(t.Context(), "crew", large...)
+	refused(t, err, "QUOTA", connect.CodeResourceExhausted)
 }

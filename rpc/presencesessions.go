@@ -47,7 +47,7 @@ func explainHub(err error) error {
 	switch {
 	case errors.As(err, &busy):
 		r := refuse(reasonQuota, "%s", busy.Error()).because(err).hint("wait as long as retry_after_ms says")
-		r.detail.RetryAfterMs = uint64(max(busy.RetryAfter, time.Millisecond).Milliseconds())
+		r.detail.RetryAfterMs = uint64((busy.RetryAfter + time.Millisecond - 1).Milliseconds())
 		return r
 	case errors.Is(err, hub.ErrTooMany):
 		return refuse(reasonBusy, "%w", err).hint("close streams that nobody reads, or try again later")

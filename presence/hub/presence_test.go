@@ -124,7 +124,7 @@ func TestASnapshotIsTheFoldOfTheStreamAtAnyCut(t *testing.T) {
 				time.Sleep(7 * time.Second)
 				d := people(40, "n")
 				if i%2 == 0 {
-					delete(d.homes, testID("p7"))
+					delete(d.Where, testID("p7"))
 				}
 				h.join(id, d)
 			}
@@ -339,7 +339,7 @@ func TestWhatOutlastsTheDaemon(t *testing.T) {
 		pass(time.Minute)
 		cancel()
 		wg.Wait()
-		if d.count()*100 > changes || changes < 1000 || d.count() == 0 {
+		if d.count()*30 > changes || changes < 1000 || d.count() == 0 {
 			t.Errorf("%d changes cost %d writes", changes, d.count())
 		}
 		writes := d.count()
@@ -353,7 +353,7 @@ func TestWhatOutlastsTheDaemon(t *testing.T) {
 		}
 		writes = d.count()
 		pass(2 * time.Hour)
-		if d.count() > writes+9 || d.count() < writes+7 {
+		if d.count() > writes+122 || d.count() < writes+119 { // one a minute, of when that was
 			t.Errorf("in two hours in which one person was there, %d writes", d.count()-writes)
 		}
 		s.Close(true)

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,32 +14,19 @@ import (
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/presence"
+	"weft/presence/presencetest"
 	"weft/team"
 )
 
-func testID(name string) [32]byte { return sha256.Sum256([]byte(name)) }
+type crew = presencetest.Crew
 
-// crew is a team of any size, for what needs no rules.
-type crew struct {
-	homes map[board.UserID][]board.NodeID
-	nodes []board.NodeID
-}
-
-func (c *crew) CanRead(u board.UserID) bool         { return c.homes[u] != nil }
-func (c *crew) Homes(u board.UserID) []board.NodeID { return c.homes[u] }
-func (c *crew) IsNode(n board.NodeID) bool          { return slices.Contains(c.nodes, n) }
-func (c *crew) Members() (all []team.Person) {
-	for u, homes := range c.homes {
-		all = append(all, team.Person{User: u, Homes: homes, Role: team.Member})
-	}
-	return all
-}
+func testID(name string) [32]byte { return presencetest.ID(name) }
 
 // people of a crew on one node.
 func people(n int, home string) *crew {
-	c := &crew{homes: map[board.UserID][]board.NodeID{}, nodes: []board.NodeID{testID(home)}}
+	c := &crew{Where: map[board.UserID][]board.NodeID{}, Nodes: []board.NodeID{testID(home)}}
 	for i := range n {
-		c.homes[testID(fmt.Sprint("p", i))] = []board.NodeID{testID(home)}
+		c.Where[testID(fmt.Sprint("p", i))] = []board.NodeID{testID(home)}
 	}
 	return c
 }

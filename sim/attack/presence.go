@@ -70,7 +70,7 @@ var presenceAttacks = []Attack{
 	{Name: "live-flood", What: "live messages as fast as they go", As: Member, Row: "replay", Expect: []string{refusal("live_too_often")},
 		run: func(ctx context.Context, l *liar, o *order) error {
 			f := l.live(l.id.Device, 256)
-			return floodPresence(ctx, l, o, 1000, func(int) *weftv1.PresenceFrame { return f })
+			return floodPresence(ctx, l, o, 2000, func(int) *weftv1.PresenceFrame { return f })
 		}},
 }
 
