@@ -46,6 +46,9 @@ var alsoForbidden = map[string][]string{
 // notPure are packages that pure ones must not use: they are functions of their arguments.
 var notPure = regexp.MustCompile(`^(os|net|io/fs|syscall|log|log/slog|crypto/rand|math/rand|golang.org/x/sys/.*)$`)
 
+// ambient are the clock, and the chance that belongs to nobody.
+var ambient = regexp.MustCompile(`^(time\.(Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker)|rand\.(U?[Ii]nt.*|N|Float.*|Perm|Shuffle|NormFloat64|ExpFloat64))$`)
+
 type file struct {
 	path, dir, room string
 	test            bool
@@ -153,8 +156,8 @@ func TestPurePackagesHaveNoInputOrOutput(t *testing.T) {
 				t.Errorf("%s starts a goroutine: package %s is pure", f.path, f.dir)
 			}
 			if s, ok := n.(*ast.SelectorExpr); ok {
-				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && (s.Sel.Name == "Now" || s.Sel.Name == "Since" || s.Sel.Name == "Sleep") {
-					t.Errorf("%s asks the clock (time.%s): package %s is pure", f.path, s.Sel.Name, f.dir)
+				if x, ok := s.X.(*ast.Ident); ok && ambient.MatchString(x.Name+"."+s.Sel.Name) {
+					t.Errorf("%s uses %s.%s: package %s is pure, time and chance are arguments", f.path, x.Name, s.Sel.Name, f.dir)
 				}
 			}
 			return true
@@ -211,7 +214,7 @@ func TestTestsNeitherSleepNorSkip(t *testing.T) {
 			case !ok:
 			case x.Name == "time" && s.Sel.Name == "Sleep" && !insideBubble(f):
 				t.Errorf("%s sleeps: wait for a condition, or use virtual time", f.path)
-			case x.Name == "t" && strings.HasPrefix(s.Sel.Name, "Skip"):
+			case s.Sel.Name == "Skip" || s.Sel.Name == "Skipf" || s.Sel.Name == "SkipNow":
 				t.Errorf("%s skips: a skipped test hides", f.path)
 			}
 			return true
