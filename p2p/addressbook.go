@@ -94,12 +94,7 @@ func (b *addressBook) take(content []byte) error {
 	return nil
 }
 
-func (b *addressBook) nudge() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
+func (b *addressBook) nudge() { nudge(b.wake) }
 
 // nodes are those that the book names for a team, at most maxTellers.
 func (b *addressBook) nodes(t board.TeamID) (out []board.NodeID) {

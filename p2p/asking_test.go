@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,6 +188,15 @@ func TestARequestIsKeptAndSaidAgain(t *testing.T) {
 	b.restart()
 	if len(b.mesh.Asked()) != 0 {
 		t.Fatal("it isn't forgotten after a restart")
+	}
+}
+
+// What somebody else says why the answer is no is told on over the API, which takes UTF-8 only.
+func TestAReasonThatIsTooLongIsCutBetweenCharacters(t *testing.T) {
+	long := strings.Repeat("x", maxReason-1) + "ä"
+	got := reasonOfNo(&weftv1.LobbyReply{Message: long})
+	if got != long[:maxReason-1] {
+		t.Errorf("%d bytes that end with %q", len(got), got[len(got)-2:])
 	}
 }
 

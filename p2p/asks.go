@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -46,10 +47,11 @@ type asks struct {
 	m    *Mesh
 	wake chan struct{} // capacity one
 
+	nodes atomic.Pointer[map[board.NodeID]bool] // that links of open asks name
+
 	mu struct {
-		sync.Mutex
-		all   map[board.TeamID]*ask
-		nodes map[board.NodeID]bool // that links of open asks name
+		sync.Mutex // held over what is written to the store
+		all        map[board.TeamID]*ask
 	}
 }
 
@@ -68,7 +70,7 @@ type ask struct {
 
 func newAsks(m *Mesh) *asks {
 	a := &asks{m: m, wake: make(chan struct{}, 1)}
-	a.mu.all, a.mu.nodes = map[board.TeamID]*ask{}, map[board.NodeID]bool{}
+	a.mu.all = map[board.TeamID]*ask{}
 	m.kv.scan(askPrefix, func(key string, value []byte) {
 		x := new(ask)
 		t, err := board.ParseTeamID(strings.TrimPrefix(key, askPrefix))
@@ -84,16 +86,17 @@ func newAsks(m *Mesh) *asks {
 
 // noteNodes makes the set of nodes again. Called with mu held, or before others know of a.
 func (a *asks) noteNodes() {
-	clear(a.mu.nodes)
+	nodes := map[board.NodeID]bool{}
 	for _, x := range a.mu.all {
 		if l := x.link(); l != nil && !x.Next.IsZero() {
 			for _, i := range l.Invites {
 				if len(i.Admitter) == 32 {
-					a.mu.nodes[board.NodeID(i.Admitter)] = true
+					nodes[board.NodeID(i.Admitter)] = true
 				}
 			}
 		}
 	}
+	a.nodes.Store(&nodes)
 }
 
 func (x *ask) link() *weftv1.InviteLink {
@@ -105,34 +108,25 @@ func (x *ask) link() *weftv1.InviteLink {
 }
 
 // knows says whether n is a node at which this one has asked to be let into a team: if it comes, it is heard.
-func (a *asks) knows(n board.NodeID) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.mu.nodes[n]
-}
+func (a *asks) knows(n board.NodeID) bool { return (*a.nodes.Load())[n] }
 
 // heard is told of a stream that a node opens. One at which this node has asked would not come without a reason.
 func (a *asks) heard(n board.NodeID) {
+	if !a.knows(n) {
+		return
+	}
 	a.mu.Lock()
-	again := a.mu.nodes[n]
 	for _, x := range a.mu.all {
-		if l := x.link(); again && !x.Next.IsZero() && l != nil &&
+		if l := x.link(); !x.Next.IsZero() && l != nil &&
 			slices.ContainsFunc(l.Invites, func(i *weftv1.InviteKey) bool { return string(i.Admitter) == string(n[:]) }) {
 			x.Next, x.poked = a.m.o.Now(), true
 		}
 	}
 	a.mu.Unlock()
-	if again {
-		a.nudge()
-	}
+	a.nudge()
 }
 
-func (a *asks) nudge() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
-}
+func (a *asks) nudge() { nudge(a.wake) }
 
 // keep begins to ask for a team, or goes on where it has asked with the same note already.
 func (a *asks) keep(t board.TeamID, name string, link *weftv1.InviteLink, note string) (*ask, error) {
@@ -351,7 +345,7 @@ func reasonOfNo(reply *weftv1.LobbyReply) string {
 	if reply.Message == team.ErrRemoved.Error() {
 		return ""
 	}
-	return reply.Message[:min(len(reply.Message), maxReason)]
+	return cutText(reply.Message, maxReason)
 }
 
 // leaveLobby closes the connection to a node at which nothing more is to be said.

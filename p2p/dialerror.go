@@ -62,8 +62,12 @@ func cause(err error) string {
 	if at := strings.LastIndex(text, ": "); at >= 0 {
 		text = text[at+2:]
 	}
-	return text[:min(len(text), 80)]
+	return cutText(text, 80)
 }
+
+// cutText is at most so many bytes of a text, some of which may come from elsewhere: what can't be read as UTF-8 can't be told
+// on over the API.
+func cutText(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
 
 // hostOf is the host part of an address.
 func hostOf(a ma.Multiaddr) string {

@@ -150,14 +150,19 @@ func (k *link) takeFarewell(f *weftv1.Farewell) error {
 		k.m.stats.refused.WithLabelValues("farewell_of_stranger").Inc()
 		return nil
 	}
-	if k.parting = append(k.parting, f.Objects...); len(k.parting) > maxFarewell {
+	if len(k.parting)+len(f.Objects) > maxFarewell {
 		return errFrameTooLarge
+	}
+	for _, x := range f.Objects {
+		if k.partingBytes += len(x.GetBody()); k.partingBytes <= maxFarewellBytes { // no more would be taken
+			k.parting = append(k.parting, x)
+		}
 	}
 	if f.More {
 		return nil
 	}
 	objects := k.parting
-	k.parting = nil
+	k.parting, k.partingBytes = nil, 0
 	if k.m.farewells.spent(k.node, k.m.o.Now()) {
 		k.m.stats.refused.WithLabelValues("farewell_false").Inc()
 		return errFarewell
@@ -175,7 +180,7 @@ func (k *link) takeFarewell(f *weftv1.Farewell) error {
 func (m *Mesh) takeProof(ctx context.Context, t board.TeamID, objects []*weftv1.GovernanceObject) {
 	taken, size, stray := 0, 0, 0
 	for _, x := range objects[:min(len(objects), maxFarewell)] {
-		if size += len(x.Body); size > maxFarewellBytes || stray > strayObjects {
+		if size += len(x.GetBody()); size > maxFarewellBytes || stray > strayObjects {
 			break
 		}
 		switch fresh, err := m.takeObject(ctx, t, x); {

@@ -71,10 +71,7 @@ func (f *feed) committed(changes []store.Committed) {
 		}
 	}
 	f.mu.Unlock()
-	select {
-	case f.nudge <- struct{}{}:
-	default:
-	}
+	nudge(f.nudge)
 }
 
 // orphan keeps an event. Called with mu held.

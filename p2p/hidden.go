@@ -35,10 +35,11 @@ func (m *Mesh) watchHidden(ctx context.Context) error {
 	tick := time.NewTicker(hiddenEvery)
 	defer tick.Stop()
 	for {
-		found := map[board.TeamID][]Hidden{}
+		found, before := map[board.TeamID][]Hidden{}, since
+		since = map[board.TeamID]map[hiddenKey]time.Time{}
 		total := 0
 		for t := range m.who.view.Load().teams {
-			seen := m.lookForHidden(ctx, t, since[t])
+			seen := m.lookForHidden(ctx, t, before[t])
 			since[t] = map[hiddenKey]time.Time{}
 			for _, h := range seen {
 				since[t][hiddenKey{h.Board, h.Device, h.DevEpoch}] = h.Since

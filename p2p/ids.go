@@ -37,15 +37,6 @@ func PeerIDOf(n board.NodeID) (peer.ID, error) {
 	return p, nil
 }
 
-// ParseNodeID reads the text form of a node's id (12D3Koo…).
-func ParseNodeID(s string) (board.NodeID, error) {
-	p, err := peer.Decode(s)
-	if err != nil {
-		return board.NodeID{}, fmt.Errorf("couldn't read node id %q (expected one like 12D3Koo…): %v: %w", s, err, board.ErrMalformed)
-	}
-	return NodeIDOf(p)
-}
-
 // privateKey is the node's key as libp2p wants it.
 func privateKey(k board.Key) (crypto.PrivKey, error) {
 	seed, public := k.Seed(), k.Public()

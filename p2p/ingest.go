@@ -18,6 +18,7 @@ type ingester struct {
 	m       *Mesh
 	workers int
 	wake    chan struct{} // one token for each turn that may be there to take
+	posting func() bool   // whether somebody posts on this node
 
 	mu struct {
 		sync.Mutex
@@ -25,7 +26,6 @@ type ingester struct {
 		live   []*ingestQueue // have a small run first, and no worker
 		bulk   []*ingestQueue // have a large run first, and no worker
 		busy   int            // workers at a large run
-		posted time.Time      // when this node last appended something itself
 	}
 }
 
@@ -42,8 +42,6 @@ type ingestQueue struct {
 const (
 	// liveRun: a run of at most so many records is taken for live.
 	liveRun = 64
-	// postingFor: after a post of this node's own, a catch-up yields for so long.
-	postingFor = 500 * time.Millisecond
 	// smallPart is how many records of a catch-up go into the store at a time then: a post waits for one such group.
 	smallPart = 64
 	// besidePosts is how many records of a catch-up a second go into the store then.
@@ -52,7 +50,7 @@ const (
 
 func newIngester(m *Mesh) *ingester {
 	// One more than there are cores, so that a live run needn't wait for the end of a large one.
-	in := &ingester{m: m, workers: cores() + 1}
+	in := &ingester{m: m, workers: cores() + 1, posting: m.o.Store.Posting}
 	in.wake = make(chan struct{}, in.workers)
 	in.mu.queues = map[ingestKey]*ingestQueue{}
 	return in
@@ -88,12 +86,7 @@ func (in *ingester) ready(q *ingestQueue) {
 	}
 }
 
-func (in *ingester) nudge() {
-	select {
-	case in.wake <- struct{}{}:
-	default:
-	}
-}
+func (in *ingester) nudge() { nudge(in.wake) }
 
 // take is the next run to ingest, or nothing. bulk says that done must give back a large run's place.
 func (in *ingester) take() (q *ingestQueue, e board.Ingest, bulk bool) {
@@ -118,16 +111,6 @@ func (in *ingester) maxBulk() int {
 		return 1
 	}
 	return in.workers - 1
-}
-
-// posting says whether somebody posts on this node. Called with mu held.
-func (in *ingester) posting() bool { return time.Since(in.mu.posted) < postingFor }
-
-// posted is told of each append of this node's own.
-func (in *ingester) posted() {
-	in.mu.Lock()
-	in.mu.posted = time.Now()
-	in.mu.Unlock()
 }
 
 // done puts the queue back if it has more.
@@ -168,10 +151,7 @@ func (in *ingester) work(ctx context.Context) error {
 
 // yield leaves the store and the cores to who posts here, after n records of a catch-up that took so long.
 func (in *ingester) yield(ctx context.Context, n int, took time.Duration) {
-	in.mu.Lock()
-	posting := in.posting()
-	in.mu.Unlock()
-	if !posting {
+	if !in.posting() {
 		return
 	}
 	t := time.NewTimer(pause(n, took))
@@ -190,10 +170,7 @@ func pause(n int, took time.Duration) time.Duration {
 // parts cuts a large run while somebody posts here. What continues a log is cut at signed heads, since each part must
 // end at one; what is older than all that is held is taken from its end.
 func (in *ingester) parts(e board.Ingest) []*board.Run {
-	in.mu.Lock()
-	posting := in.posting()
-	in.mu.Unlock()
-	if !posting || e.Tail || len(e.Run.Items) <= smallPart {
+	if !in.posting() || e.Tail || len(e.Run.Items) <= smallPart {
 		return []*board.Run{e.Run}
 	}
 	hashes := e.Run.Hashes()

@@ -17,11 +17,11 @@ func TestACatchUpIsCutWhileSomebodyPosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := b.mesh.pool
+	in := newIngester(b.mesh)
 	if got := in.parts(board.Ingest{Run: run}); len(got) != 1 {
 		t.Fatalf("%d parts while nobody posts", len(got))
 	}
-	in.posted()
+	in.posting = func() bool { return true }
 	check := func(parts []*board.Run, down bool) {
 		t.Helper()
 		if len(parts) < 3 {
@@ -61,7 +61,7 @@ func TestACatchUpIsCutWhileSomebodyPosts(t *testing.T) {
 
 // TestLiveRunsGoFirstAndABulkRunAtATimeBesidePosts counts which runs workers are given.
 func TestLiveRunsGoFirstAndABulkRunAtATimeBesidePosts(t *testing.T) {
-	in := &ingester{workers: 4, wake: make(chan struct{}, 4)}
+	in := &ingester{workers: 4, wake: make(chan struct{}, 4), posting: func() bool { return false }}
 	in.mu.queues = map[ingestKey]*ingestQueue{}
 	add := func(node byte, records int) {
 		in.add(board.Ingest{Run: &board.Run{Origin: board.Origin{Node: board.NodeID{node}}, Items: make([]board.Item, records)}})
@@ -89,7 +89,7 @@ func TestLiveRunsGoFirstAndABulkRunAtATimeBesidePosts(t *testing.T) {
 	if !slices.Equal(nodes, []byte{9, 0, 1, 2}) {
 		t.Fatalf("while nobody posts workers are given %v, want the live run and all but one of the others", nodes)
 	}
-	in.mu.posted = time.Now().Add(time.Hour) // somebody goes on posting
+	in.posting = func() bool { return true }
 	for _, x := range turns {
 		in.done(x.q, x.bulk)
 	}

@@ -61,9 +61,9 @@ func TestJoinSaysWhyItFailed(t *testing.T) {
 			if errors.Is(err, ErrOffline) && (strings.Count(err.Error(), "127.0.0.1") == 0 || len(err.Error()) > 300 || strings.Contains(err.Error(), "\n")) {
 				t.Fatalf("it doesn't say what was tried: %v", err)
 			}
-			a.mesh.lobby.mu.Lock()
-			clear(a.mesh.lobby.mu.failed) // each case stands for an address of its own
-			a.mesh.lobby.mu.Unlock()
+			a.mesh.lobby.failed.mu.Lock()
+			clear(a.mesh.lobby.failed.asked) // each case stands for an address of its own
+			a.mesh.lobby.failed.mu.Unlock()
 		})
 	}
 }

@@ -3,9 +3,12 @@ package p2p
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -184,6 +187,79 @@ func TestAFalseFarewellFillsNoLog(t *testing.T) {
 	}
 	if !a.team(id).IsNode(a.mesh.self) || a.team(id).Role(a.id.User) != team.Owner {
 		t.Error("it was believed")
+	}
+}
+
+// A farewell that never ends: what is kept of it is no more than is taken of one.
+func TestAFarewellThatGoesOnFillsNoMemory(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	k := &link{m: a.mesh, node: b.mesh.self, governance: true}
+	big := []*weftv1.GovernanceObject{{Kind: uint32(board.KindOperation), Body: make([]byte, 900<<10)}}
+	for range 40 {
+		if err := k.takeFarewell(&weftv1.Farewell{Team: id[:], Objects: big, More: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := 0
+	for _, x := range k.parting {
+		kept += len(x.Body)
+	}
+	if kept == 0 || kept > maxFarewellBytes {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}
+
+// Anybody can say old beats of a node again. Only new ones of two boots by turns mean that two copies of it are running.
+func TestOldBeatsSaidAgainAreNoClone(t *testing.T) {
+	a := newNode(t, "ada")
+	tp, n := newTopic(a.mesh.subs, a.found("crew")), board.NodeID{7}
+	hear := func(boot byte, number, sent uint64) {
+		tp.note(n, [16]byte{boot}, &weftv1.Beat{Number: number, SentHlc: sent}, tp.heard.last[n])
+	}
+	clones := func() float64 { return a.counters()["replica_total/clone"] }
+	hear(1, 1, 100)
+	hear(2, 1, 200) // it was started again
+	for range 3 {
+		hear(1, 1, 100)
+		hear(2, 1, 200)
+	}
+	if clones() != 0 {
+		t.Error("old beats were taken for those of a clone")
+	}
+	hear(1, 2, 300)
+	hear(2, 2, 310)
+	if clones() == 0 {
+		t.Error("a clone was not noticed")
+	}
+}
+
+// What strangers subscribe to is remembered for a while, since they may turn out to be teammates: names of topics only, and
+// of those who are there.
+func TestSubscriptionsOfStrangersFillNoMemory(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	kept := func(p peer.ID) int {
+		a.mesh.subs.mu.Lock()
+		defer a.mesh.subs.mu.Unlock()
+		return len(a.mesh.subs.mu.dropped[p])
+	}
+	gone, err := PeerIDOf(board.NodeID(randomKey().Public()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := b.mesh.ID()
+	eventually(t, "they are connected", func() bool { return a.mesh.host.Network().Connectedness(there) == network.Connected }, a, b)
+	a.mesh.subs.drop(gone, topicName(board.TeamID{1}))
+	a.mesh.subs.drop(there, strings.Repeat("x", 100_000))
+	if kept(gone)+kept(there) != 0 {
+		t.Errorf("%d names of one who is gone are kept, %d that are no topic's", kept(gone), kept(there))
+	}
+	a.mesh.subs.drop(there, topicName(board.TeamID{1}))
+	if kept(there) != 1 {
+		t.Error("a topic's name was forgotten")
 	}
 }
 

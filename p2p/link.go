@@ -26,16 +26,17 @@ const maxControl = 8 << 20
 // link is one of the two streams to a peer: for governance boards or for message boards. Both ends ask and answer on it.
 // One goroutine reads it and one writes it.
 type link struct {
-	m          *Mesh
-	peer       peer.ID
-	node       board.NodeID
-	governance bool
-	s          network.Stream
-	signs      *signs                     // of the peer's life
-	slow       *rate.Limiter              // of frames without records; the reader's
-	wake       chan struct{}              // capacity one: the writer has something to look at
-	ended      chan struct{}              // closed when the reader has returned
-	parting    []*weftv1.GovernanceObject // of a farewell that comes in several frames; the reader's
+	m            *Mesh
+	peer         peer.ID
+	node         board.NodeID
+	governance   bool
+	s            network.Stream
+	signs        *signs                     // of the peer's life
+	slow         *rate.Limiter              // of frames without records; the reader's
+	wake         chan struct{}              // capacity one: the writer has something to look at
+	ended        chan struct{}              // closed when the reader has returned
+	parting      []*weftv1.GovernanceObject // of a farewell that comes in several frames; the reader's, as is the next
+	partingBytes int
 
 	mu struct {
 		sync.Mutex
@@ -206,12 +207,7 @@ func (k *link) reset() {
 	k.nudge()
 }
 
-func (k *link) nudge() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-}
+func (k *link) nudge() { nudge(k.wake) }
 
 // send queues a frame before all answers. It never waits; a peer that lets too much pile up is left.
 func (k *link) send(f *weftv1.SyncFrame) {

@@ -28,21 +28,8 @@ type lobby struct {
 	// admitting makes knocks go one after the other, so that an invite's quota is exact: the state that the next one is
 	// judged by has the last admission in it.
 	admitting sync.Mutex
-
-	mu struct {
-		sync.Mutex
-		failed map[netip.Addr]*tries
-	}
+	failed    *ration[netip.Addr] // tries that came to nothing
 }
-
-// tries are the failed knocks of one address in the last minute.
-type tries struct {
-	n     int
-	since time.Time
-}
-
-// maxTries bounds the table of addresses.
-const maxTries = 4096
 
 // Codes of a LobbyReply.
 const (
@@ -79,9 +66,7 @@ var refusals = []struct {
 }
 
 func newLobby(m *Mesh) *lobby {
-	l := &lobby{m: m, rations: newLobbyRations()}
-	l.mu.failed = map[netip.Addr]*tries{}
-	return l
+	return &lobby{m: m, rations: newLobbyRations(), failed: newRation[netip.Addr](m.o.Limits.LobbyTriesPerMin, time.Minute)}
 }
 
 // handle answers one request.
@@ -92,7 +77,7 @@ func (l *lobby) handle(s network.Stream) {
 	stop := time.AfterFunc(l.m.o.Limits.LobbyTime, func() { s.Reset() })
 	defer stop.Stop()
 	at := remoteIP(s.Conn())
-	if !l.mayTry(at) {
+	if l.failed.spent(at, l.m.o.Now()) {
 		l.m.stats.knocks.WithLabelValues("too_often").Inc()
 		l.reply(s, &weftv1.LobbyReply{Code: codeBusy, Message: "too many failed tries from this address; wait a minute"})
 		return
@@ -106,7 +91,7 @@ func (l *lobby) handle(s network.Stream) {
 	}
 	if err != nil || req.Request == nil {
 		l.m.stats.knocks.WithLabelValues("malformed").Inc()
-		l.failedTry(at)
+		l.failed.take(at, l.m.o.Now())
 		s.Reset()
 		return
 	}
@@ -117,7 +102,7 @@ func (l *lobby) handle(s network.Stream) {
 		code, message := refusal(err)
 		outcome += code
 		l.m.log.Info("turned somebody away", "peer", p.String(), "code", code)
-		l.failedTry(at)
+		l.failed.take(at, l.m.o.Now())
 		reply = &weftv1.LobbyReply{Code: code, Message: message}
 	}
 	l.m.stats.knocks.WithLabelValues(outcome).Inc()
@@ -252,34 +237,4 @@ func remoteIP(c network.Conn) netip.Addr {
 	}
 	a, _ := netip.AddrFromSlice(ip)
 	return a.Unmap()
-}
-
-// mayTry says whether the address hasn't failed too often in the last minute.
-func (l *lobby) mayTry(at netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.mu.failed[at]
-	return t == nil || l.m.o.Now().Sub(t.since) > time.Minute || t.n < l.m.o.Limits.LobbyTriesPerMin
-}
-
-func (l *lobby) failedTry(at netip.Addr) {
-	now := l.m.o.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.mu.failed[at]
-	if t == nil || now.Sub(t.since) > time.Minute {
-		if len(l.mu.failed) >= maxTries {
-			for a, old := range l.mu.failed {
-				if now.Sub(old.since) > time.Minute {
-					delete(l.mu.failed, a)
-				}
-			}
-			if len(l.mu.failed) >= maxTries {
-				clear(l.mu.failed)
-			}
-		}
-		t = &tries{since: now}
-		l.mu.failed[at] = t
-	}
-	t.n++
 }

@@ -234,7 +234,7 @@ func (l *lobby) rejected(st *team.State, u board.UserID) *weftv1.LobbyReply {
 	if r, ok := st.Removal(u); ok {
 		reason = r.Reason
 	}
-	return &weftv1.LobbyReply{Code: codeRemoved, Message: reason[:min(len(reason), maxReason)], Teams: []*weftv1.TeamOffer{l.offer(st)}}
+	return &weftv1.LobbyReply{Code: codeRemoved, Message: cutText(reason, maxReason), Teams: []*weftv1.TeamOffer{l.offer(st)}}
 }
 
 // home takes the word of a node that it is a home of somebody in the team.

@@ -182,9 +182,6 @@ func (l *loop) takeFeed() {
 	for _, k := range f.order {
 		c := f.changed[k]
 		l.m.subs.held.set(k.board, k.origin, c.stretch.Hi)
-		if c.own {
-			l.m.pool.posted()
-		}
 		if !l.told[k.board] {
 			continue // its whole holding is told when its team's state names it
 		}

@@ -84,12 +84,7 @@ func newPeering(m *Mesh) *peering {
 	return p
 }
 
-func (p *peering) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
+func (p *peering) nudge() { nudge(p.wake) }
 
 // run dials and redials until ctx ends.
 func (p *peering) run(ctx context.Context) error {

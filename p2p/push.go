@@ -83,10 +83,7 @@ func (t *topic) appended(b board.ID, o board.Origin, hi uint64) {
 	t.mu.Lock()
 	t.mu.grown[b] = ownHead{o, hi}
 	t.mu.Unlock()
-	select {
-	case t.dirty <- struct{}{}:
-	default:
-	}
+	nudge(t.dirty)
 }
 
 // run joins the topic, pushes and beats until ctx ends.

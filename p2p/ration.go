@@ -15,6 +15,15 @@ type ration[K comparable] struct {
 	asked map[K]*tries // guarded by mu
 }
 
+// tries are how often one of them has asked since when.
+type tries struct {
+	n     int
+	since time.Time
+}
+
+// maxTries bounds a table of askers.
+const maxTries = 4096
+
 func newRation[K comparable](most int, in time.Duration) *ration[K] {
 	return &ration[K]{most: most, in: in, asked: map[K]*tries{}}
 }

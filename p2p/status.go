@@ -22,7 +22,6 @@ type PeerInfo struct {
 	Connected bool
 	Since     time.Time // of the oldest connection
 	Inbound   bool
-	Agent     string
 	Teams     []board.TeamID // that both are in
 	Synced    bool           // both streams are open
 	RTT       time.Duration  // smoothed; zero: not known
@@ -182,9 +181,6 @@ func (m *Mesh) connInfo(i *PeerInfo) {
 	}
 	if i.RTT == 0 { // over TCP
 		i.RTT = m.host.Peerstore().LatencyEWMA(i.ID)
-	}
-	if agent, err := m.host.Peerstore().Get(i.ID, "AgentVersion"); err == nil {
-		i.Agent, _ = agent.(string)
 	}
 	if !i.Connected {
 		for _, a := range m.host.Peerstore().Addrs(i.ID) {

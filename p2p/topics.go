@@ -12,6 +12,7 @@ import (
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p-pubsub/timecache"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
@@ -59,6 +60,10 @@ func (h *heldView) set(b board.ID, o board.Origin, hi uint64) {
 	defer h.mu.Unlock()
 	if h.hi == nil {
 		h.hi = map[heldKey]uint64{}
+	}
+	if hi == 0 { // nothing of it is left
+		delete(h.hi, heldKey{b, o})
+		return
 	}
 	h.hi[heldKey{b, o}] = hi
 }
@@ -153,6 +158,9 @@ func (t *topics) FilterIncomingSubscriptions(p peer.ID, subs []*pb.RPC_SubOpts) 
 // drop remembers a subscription that was refused: the peer could still turn out to be a node. It is forgotten when the
 // peer goes.
 func (t *topics) drop(p peer.ID, name string) {
+	if len(name) != len(topicName(board.TeamID{})) || t.m.host.Network().Connectedness(p) != network.Connected {
+		return // no team's; or it would be kept for ever
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	names := t.mu.dropped[p]
@@ -300,6 +308,14 @@ func (t *topics) run(ctx context.Context) error {
 
 func (t *topics) close() { t.cancel() }
 
+// nudge puts something into a channel that has room for it. Who reads it looks anew at everything, so a full one says enough.
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // nudges tells any number of watchers that something may have changed. A lost nudge costs time only: each watcher's
 // channel has capacity one.
 type nudges struct {
@@ -313,10 +329,7 @@ func (n *nudges) nudge() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for c := range n.subs {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		nudge(c)
 	}
 }
 
