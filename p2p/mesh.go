@@ -40,7 +40,7 @@ type Mesh struct {
 	lobby   *lobby
 	asks    *asks
 	voices  *presence
-	probes  *probing // owns the Detector
+	probes  *probing                                  // owns the Detector
 	hidden  atomic.Pointer[map[board.TeamID][]Hidden] // as last looked for
 	clocks  skews                                     // of other nodes
 	sent    *sent                                     // about each team
