@@ -46,9 +46,9 @@ type book struct {
 	top       uint64 // highest number heard of
 	digest    [16]byte
 	sum       sum
-	strangers int  // people held whose home the node isn't, as far as the team knows
-	reborn    bool // the node was started again and has not said yet who is there now
-	fresh     bool // this is what the node says now, not what it said before it was thought dead
+	strangers int   // people held whose home the node isn't, as far as the team knows
+	reborn    int64 // until then who is there is so since the node was started again, a moment ago; 0: it has said who is
+	fresh     bool  // this is what the node says now, not what it said before it was thought dead
 	whole     assembly
 	ask       struct {
 		due, last int64

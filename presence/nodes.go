@@ -60,7 +60,7 @@ func (t *Table) reboot(n *node, boot [16]byte) {
 	t.affect(books, CauseNodeBack, func() {
 		for _, b := range books {
 			b.clear()
-			b.reborn = true
+			b.reborn = t.now + StateEvery.Milliseconds()
 		}
 	})
 }
@@ -145,7 +145,7 @@ func (t *Table) NodeHealth(now time.Time, id board.NodeID, h Health) []Effect {
 	}
 	cause := CauseNodeDead
 	if h.State == NodeLeft {
-		cause = CauseNodeLeft
+		cause, n.heard = CauseNodeLeft, t.wall
 	}
 	t.doubt(n, cause, func() { n.health = h })
 	return t.end()

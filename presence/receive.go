@@ -44,7 +44,7 @@ func (t *Table) Receive(now time.Time, b *Beat) ([]Effect, error) {
 	}
 	t.judge(bk)
 	if len(b.People) > 0 && bk.sound() {
-		bk.reborn = false
+		bk.reborn = 0
 	}
 	return t.end(), nil
 }
@@ -113,7 +113,7 @@ func (t *Table) apply(rm *room, bk *book, b *Beat) {
 		if h != nil && says != "" && h.says.present() && says.present() && h.says.set() != says.set() {
 			cause = CauseSet
 		}
-		if bk.reborn { // who was shown as gone with the earlier start isn't held back now
+		if t.now < bk.reborn { // who was shown as gone with the earlier start isn't held back now
 			cause = CauseNodeBack
 		}
 		t.say(rm, bk, r, says, b.Number, cause)

@@ -339,7 +339,7 @@ func TestWhatOutlastsTheDaemon(t *testing.T) {
 		pass(time.Minute)
 		cancel()
 		wg.Wait()
-		if d.count()*30 > changes || changes < 1000 || d.count() == 0 {
+		if d.count()*25 > changes || changes < 1000 || d.count() == 0 {
 			t.Errorf("%d changes cost %d writes", changes, d.count())
 		}
 		writes := d.count()

@@ -21,16 +21,19 @@ import (
 //
 //	presence/users              users who have set something, 32 bytes each
 //	presence/set/USER           what they set: length 2 · OwnSetting, for each
-//	presence/active/TEAM/PAGE   bits of PAGE 1 · (user 32 · last active in ms 8) by user; PAGE is that many first bits of the user id
+//	presence/active/TEAM/PAGE   bits of PAGE 1 · (user 32 · last active in ms, and thereBit, 8) by user; PAGE is that many first bits
+//	                            of the user id
+//	presence/alive              when pages were looked at last, in ms 8
 //
 // Settings are saved at once. When people were last active is saved with what has changed in saveEvery, and at the end, in pages
-// of about pageRows people, so that many changes cost few writes.
+// of about pageRows people, so that many changes cost few writes. Who is online is active now, which would make every page another
+// one each time; of them it is noted that they are, and after a crash they were last active when the pages were looked at last.
 const (
 	usersKey  = "presence/users"
-	saveEvery = 10 * time.Minute
+	aliveKey  = "presence/alive"
+	saveEvery = time.Minute
 	pageRows  = 512
-	// Who is online is active now, which would make every page another one each time; a quarter of an hour is exact enough after a crash.
-	activeGrain = 15 * time.Minute
+	thereBit  = 1 << 63
 )
 
 func settingKey(u board.UserID) string { return "presence/set/" + u.String() }
@@ -41,8 +44,9 @@ func activeKey(t board.TeamID, page int) string {
 
 // saver is when to save, and what was saved.
 type saver struct {
-	due  time.Time
-	sums map[string][8]byte // of pages on disk, by key
+	due   time.Time
+	sums  map[string][8]byte // of pages on disk, by key
+	alive int64              // when the daemon before this one looked at them last, Unix milliseconds
 }
 
 func newSaver() saver { return saver{sums: map[string][8]byte{}} }
@@ -58,6 +62,7 @@ func (h *Hub) save(end bool) {
 	h.saveMu.Lock()
 	defer h.saveMu.Unlock()
 	var pages []page
+	there := false
 	h.mu.Lock()
 	now := h.o.Now()
 	switch {
@@ -66,34 +71,37 @@ func (h *Hub) save(end bool) {
 	case end || !now.Before(h.mu.saver.due):
 		h.mu.saver.due = now.Add(saveEvery)
 		for _, id := range sortedTeams(h.mu.teams) {
-			pages = append(pages, h.pages(now, id, end)...)
+			some, anybody := h.pages(now, id, end)
+			pages, there = append(pages, some...), there || anybody
 		}
 	}
 	h.mu.Unlock()
-	h.write(pages)
+	if h.write(pages) && there {
+		h.write([]page{{key: aliveKey, value: binary.BigEndian.AppendUint64(nil, uint64(now.UnixMilli()))}})
+	}
 }
 
-// pages of a team that differ from those on disk; h.mu is held.
-func (h *Hub) pages(now time.Time, id board.TeamID, exact bool) (changed []page) {
+// pages of a team that differ from those on disk, and whether anybody is online; h.mu is held. At the end that nobody is any more.
+func (h *Hub) pages(now time.Time, id board.TeamID, end bool) (changed []page, there bool) {
 	members := h.mu.table.Members(id)
 	bits := 0
 	for len(members)>>bits > pageRows && bits < 7 {
 		bits++
 	}
-	grain := now
-	if !exact {
-		grain = now.Truncate(activeGrain)
-	}
 	values := make([][]byte, 1<<bits)
 	for _, u := range members { // by user
 		p, _ := h.mu.table.Person(id, u)
-		at := p.LastActive
+		at := uint64(p.LastActive)
 		if slices.ContainsFunc(p.Devices, func(d presence.PersonDevice) bool { return d.State == presence.Online }) {
-			at = max(at, grain.UnixMilli())
+			if end {
+				at = max(at, uint64(now.UnixMilli()))
+			} else {
+				at, there = at|thereBit, true
+			}
 		}
 		if at > 0 {
 			i := int(u[0]) >> (8 - bits)
-			values[i] = binary.BigEndian.AppendUint64(append(values[i], u[:]...), uint64(at))
+			values[i] = binary.BigEndian.AppendUint64(append(values[i], u[:]...), at)
 		}
 	}
 	for i, rows := range values {
@@ -107,23 +115,25 @@ func (h *Hub) pages(now time.Time, id board.TeamID, exact bool) (changed []page)
 			changed = append(changed, p)
 		}
 	}
-	return changed
+	return changed, there
 }
 
-func (h *Hub) write(pages []page) {
+// write says whether all of it was saved.
+func (h *Hub) write(pages []page) bool {
 	if h.o.Save == nil {
-		return
+		return false
 	}
 	for _, p := range pages {
 		if err := h.o.Save(p.key, p.value); err != nil {
 			h.o.Log.Warn("couldn't save when people were last active; it is tried again later", "err", err)
-			return
+			return false
 		}
 		h.metrics.saved.Inc()
 		h.mu.Lock()
 		h.mu.saver.sums[p.key] = p.sum
 		h.mu.Unlock()
 	}
+	return true
 }
 
 // loadTeam reads when people of a team were last active; h.mu is held.
@@ -144,7 +154,11 @@ func (h *Hub) loadTeam(id board.TeamID) {
 		s := sha256.Sum256(value)
 		h.mu.saver.sums[activeKey(id, i)] = [8]byte(s[:8])
 		for rows := value[1:]; len(rows) > 0; rows = rows[40:] {
-			h.mu.table.SetActive(id, board.UserID(rows[:32]), int64(binary.BigEndian.Uint64(rows[32:40])))
+			at := binary.BigEndian.Uint64(rows[32:40])
+			if at&thereBit != 0 {
+				at = max(at&^thereBit, uint64(h.mu.saver.alive))
+			}
+			h.mu.table.SetActive(id, board.UserID(rows[:32]), int64(min(at, uint64(h.o.Now().UnixMilli()))))
 		}
 	}
 }
@@ -202,6 +216,15 @@ func (h *Hub) loadSettings() error {
 	users, err := h.loadUsers()
 	if err != nil {
 		return err
+	}
+	if h.o.Load != nil {
+		alive, err := h.o.Load(aliveKey)
+		if err != nil {
+			return err
+		}
+		if len(alive) == 8 {
+			h.mu.saver.alive = int64(binary.BigEndian.Uint64(alive))
+		}
 	}
 	for ; len(users) >= 32; users = users[32:] {
 		value, err := h.o.Load(settingKey(board.UserID(users[:32])))
