@@ -53,7 +53,15 @@ type Net struct {
 }
 
 // Counts says what a Net did to packets.
-type Counts struct{ Sent, Lost, Cut, Duplicated int }
+type Counts struct {
+	Sent, Lost, Cut, Duplicated int
+
+	Bare int // bytes of packets that are too small for data: QUIC's acknowledgements and keep-alives
+}
+
+// bare is the size up to which a packet has nothing of a stream in it: 23 bytes of header and seal, and an acknowledgement or
+// a ping. With data, even the smallest frame of weft's makes it larger.
+const bare = 32
 
 // NewNet starts a network whose choices follow seed. Call it inside a synctest bubble; it ends with the test.
 func NewNet(tb testing.TB, seed uint64) *Net {
@@ -217,6 +225,9 @@ func (n *Net) fate(from Host, to net.Addr, size int) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.counts.Sent++
+	if size <= bare {
+		n.counts.Bare += size
+	}
 	h := n.hostOf(to)
 	n.bytes[[2]Host{from, h}] += uint64(size)
 	if n.cut[[2]Host{from, h}] || n.silent[from] {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,64 +14,35 @@ import (
 	"weft/presence/hub"
 	"weft/sim"
 	"weft/sim/check"
-	"weft/team"
 )
 
 // virtualBench measures in virtual time what presence costs and how right it is in meshes of many nodes.
 type virtualBench struct {
 	seconds int
+	nodes   int
 	people  int
 	hours   float64
 	only    string
+	quick   bool
+
+	known map[trafficSettings]trafficResult // measured already
 }
 
 func (b *virtualBench) flags(c *cobra.Command) {
-	c.Flags().IntVar(&b.seconds, "seconds", 300, "virtual time for which idle traffic is counted")
-	c.Flags().IntVar(&b.people, "people", 5000, "people in the larger mesh whose traffic is compared with that of 10; 50000 takes 2 GB and some minutes")
+	c.Flags().IntVar(&b.seconds, "seconds", 300, "virtual time for which traffic is counted")
+	c.Flags().IntVar(&b.nodes, "mesh", 100, "nodes in the meshes whose traffic is counted")
+	c.Flags().IntVar(&b.people, "people", 50_000, "people in the larger mesh whose traffic is compared with that of 10")
 	c.Flags().Float64Var(&b.hours, "hours", 1, "virtual time under loss")
-	c.Flags().StringVar(&b.only, "only", "", "of the virtual parts, those whose name has this in it")
-}
-
-// trafficSettings of an idle mesh.
-type trafficSettings struct {
-	Shape   string // tens: each node in 10 teams of 10 nodes; shared: all nodes in 10 teams; pair: 2 nodes in Teams teams
-	Nodes   int
-	Teams   int  // of a pair
-	People  int  // beside the nodes' own
-	Hourly  bool // each person's state changes once an hour
-	Seconds int
-}
-
-// trafficResult is what the nodes sent, per node and second.
-type trafficResult struct {
-	Payload float64            // of UDP, all of it
-	Packets float64            // UDP datagrams
-	Kinds   map[string]float64 // of it, what the mesh put into streams, by kind; the rest is QUIC's: headers, acknowledgements, keep-alives
+	c.Flags().StringVar(&b.only, "only", "", "of the virtual parts, those whose name has this in it: traffic, tens, shared, pair, loss, flip")
+	c.Flags().BoolVar(&b.quick, "quick", false, "small meshes: minutes in place of an hour, and no figures to compare with the targets")
 }
 
 func (b *virtualBench) run(ctx context.Context, l *lab) error {
-	for _, s := range []struct {
-		what  string
-		set   trafficSettings
-		limit float64
-	}{
-		{"100 nodes in teams of 10, 10 teams each, 10 people", trafficSettings{Shape: "tens", Nodes: 100, People: 10}, 5000},
-		{fmt.Sprintf("the same with %s people", number(float64(b.people))), trafficSettings{Shape: "tens", Nodes: 100, People: b.people}, 5000},
-		{fmt.Sprintf("the same with %s people of whom each changes once an hour", number(float64(b.people))), trafficSettings{Shape: "tens", Nodes: 100, People: b.people, Hourly: true}, 5000},
-		{"100 nodes that share the same 10 teams, 10 people", trafficSettings{Shape: "shared", Nodes: 100, People: 10}, 6000},
-		{"2 nodes that share 500 teams, 10 people", trafficSettings{Shape: "pair", Nodes: 2, Teams: 500, People: 10}, 2000},
-	} {
-		if !strings.Contains("traffic "+s.what, b.only) {
-			continue
-		}
-		s.set.Seconds = b.seconds
-		var r trafficResult
-		if err := l.virtually(ctx, "traffic", s.set, &r); err != nil {
-			return err
-		}
-		l.out.add("idle traffic sent by a node, "+s.what, r.Payload, "bytes/s", atMost(s.limit))
-		l.say("%s: %.0f bytes/s of UDP payload in %.1f packets/s; of it %s", s.what, r.Payload, r.Packets, kinds(r))
-		l.out.field("traffic: "+s.what, r)
+	if b.quick {
+		b.nodes, b.people, b.seconds, b.hours = min(b.nodes, 20), min(b.people, 2000), min(b.seconds, 120), min(b.hours, 0.1)
+	}
+	if err := b.traffic(ctx, l); err != nil {
+		return err
 	}
 	if strings.Contains("loss", b.only) {
 		if err := b.loss(ctx, l); err != nil {
@@ -85,135 +53,6 @@ func (b *virtualBench) run(ctx context.Context, l *lab) error {
 		return b.flip(ctx, l)
 	}
 	return nil
-}
-
-// kinds tells what a result is made of.
-func kinds(r trafficResult) string {
-	var out []string
-	rest := r.Payload
-	for _, k := range slices.Sorted(maps.Keys(r.Kinds)) {
-		rest -= r.Kinds[k]
-		if r.Kinds[k] >= 0.5 {
-			out = append(out, fmt.Sprintf("%s %.0f", k, r.Kinds[k]))
-		}
-	}
-	return strings.Join(append(out, fmt.Sprintf("QUIC's own %.0f", rest)), ", ")
-}
-
-// crew is a team of the town with the nodes in it, the founder's first.
-type crew struct {
-	id     board.TeamID
-	nodes  []*sim.Node
-	people []*dweller
-}
-
-// dweller is somebody with a session.
-type dweller struct {
-	id      team.Identity
-	node    *sim.Node
-	session *hub.Session
-}
-
-// town makes nodes and the teams of a shape, with people who are there.
-func town(w *sim.World, s trafficSettings) (nodes []*sim.Node, people []*dweller) {
-	for i := range s.Nodes {
-		nodes = append(nodes, w.Start(fmt.Sprint("n", i), sim.NodeOptions{}))
-	}
-	var crews []*crew
-	found := func(members []*sim.Node) {
-		crews = append(crews, &crew{id: w.FoundTeam(members[0], fmt.Sprint("team ", len(crews))), nodes: members})
-	}
-	switch s.Shape {
-	case "shared":
-		for range 10 {
-			found(nodes)
-		}
-	case "tens": // nine others each, at growing distances, so that nodes share few teams
-		for i := range nodes {
-			var members []*sim.Node
-			for d, step := 0, 1; len(members) < min(10, s.Nodes); d, step = d+step, step+2 {
-				if n := nodes[(i+d)%s.Nodes]; !slices.Contains(members, n) {
-					members = append(members, n)
-				} else {
-					d -= step - 1 // the next one that is free
-				}
-			}
-			found(members)
-		}
-	case "pair", "one":
-		for range max(s.Teams, 1) {
-			found(nodes)
-		}
-	}
-	for i, c := range crews {
-		count := s.People / len(crews)
-		if i < s.People%len(crews) {
-			count++
-		}
-		c.settle(count)
-		w.Gather(c.id, c.nodes[0], c.nodes[1:]...)
-		people = append(people, c.people...)
-	}
-	w.Pass(30 * time.Second) // until all are connected
-	for _, d := range people {
-		d.session = d.node.Attach(d.id)
-	}
-	return nodes, people
-}
-
-// settle spreads people over a team's nodes.
-func (c *crew) settle(count int) {
-	for k, n := range c.nodes {
-		some := count / len(c.nodes)
-		if k < count%len(c.nodes) {
-			some++
-		}
-		for _, id := range n.Enrol(c.id, c.nodes[0], some) {
-			c.people = append(c.people, &dweller{id: id, node: n})
-		}
-	}
-}
-
-func trafficScenario(t *testing.T, settings json.RawMessage) any {
-	var s trafficSettings
-	if err := json.Unmarshal(settings, &s); err != nil {
-		t.Fatal(err)
-	}
-	w := sim.NewWorld(t, 1)
-	nodes, people := town(w, s)
-	w.Pass(3 * time.Minute) // joins, beats after bursts and the first pulses are over
-	sent := func() (sum map[string]float64) {
-		sum = map[string]float64{}
-		for _, n := range nodes {
-			for _, k := range n.Mesh().Traffic() {
-				sum[k.Kind] += float64(k.Sent)
-			}
-		}
-		return sum
-	}
-	hosts := sim.Hosts(nodes...)
-	before, packets, bytes := sent(), w.Net.Counts(), w.Net.Bytes(hosts, hosts)
-	if s.Hourly && len(people) > 0 {
-		rnd := rand.New(rand.NewPCG(1, 2))
-		each := time.Hour / time.Duration(len(people))
-		for passed := time.Duration(0); passed < time.Duration(s.Seconds)*time.Second; passed += each {
-			d := people[rnd.IntN(len(people))]
-			if err := d.session.Report(rnd.IntN(2) == 0, time.Minute); err != nil {
-				t.Fatal(err)
-			}
-			w.Pass(each)
-		}
-	} else {
-		w.Pass(time.Duration(s.Seconds) * time.Second)
-	}
-	per := 1 / float64(s.Seconds) / float64(len(nodes))
-	r := trafficResult{
-		Payload: float64(w.Net.Bytes(hosts, hosts)-bytes) * per, Packets: float64(w.Net.Counts().Sent-packets.Sent) * per, Kinds: map[string]float64{},
-	}
-	for k, v := range sent() {
-		r.Kinds[k] = (v - before[k]) * per
-	}
-	return r
 }
 
 // lossSettings of a mesh on a bad network.
@@ -271,9 +110,12 @@ func lossScenario(t *testing.T, settings json.RawMessage) any {
 // flipSettings of a large team in which one person's state changes.
 type flipSettings struct{ Nodes, People, Flips int }
 
-// flipResult is what the changes cost, beyond what goes over the wire anyway.
+// flipResult is what the changes cost.
 type flipResult struct {
-	Frames float64 // of presence, on each link, per flip
+	Frames float64 // messages of people's states, on each link from the person's node, per flip
+	Most   float64 // that one node got, per flip
+	Others float64 // that all other nodes sent, in all
+	Quiet  float64 // that all nodes sent in as much time before the flips
 	Woken  float64 // changes that clients were sent who look at somebody else, per flip
 	Seen   float64 // changes that a client who looks at the person was sent, per flip
 }
@@ -285,9 +127,11 @@ func (b *virtualBench) flip(ctx context.Context, l *lab) error {
 		return err
 	}
 	what := fmt.Sprintf("one person's flip in a team of %s over %d nodes", number(float64(s.People)), s.Nodes)
-	l.out.add(what+": messages on a link", r.Frames, "", atMost(1))
+	l.out.add(what+": messages on a link", r.Most, "", atMost(1))
+	l.out.add(what+": messages passed on by others", r.Others, "", atMost(0))
 	l.out.add(what+": changes for clients that look elsewhere", r.Woken, "", atMost(0))
-	l.say("%s: %.2f messages on a link, %.2f changes for who looks elsewhere, %.2f for who looks", what, r.Frames, r.Woken, r.Seen)
+	l.say("%s: %.2f messages on a link, at most %.2f to one node, %.0f from others, %.0f in as much time without flips; %.2f changes for who looks elsewhere, %.2f for who looks",
+		what, r.Frames, r.Most, r.Others, r.Quiet, r.Woken, r.Seen)
 	return nil
 }
 
@@ -321,21 +165,29 @@ func flipScenario(t *testing.T, settings json.RawMessage) any {
 		return func() float64 { k := <-seen; seen <- k; return float64(k) }
 	}
 	looks, elsewhere := watch(flipper.id.User), watch(people[len(people)-1].id.User)
-	beats := func() (sum float64) {
-		for _, n := range nodes {
-			for _, k := range n.Mesh().Traffic() {
-				if k.Kind == "presence" {
-					sum += float64(k.SentMessages)
-				}
+	type count struct{ out, in uint64 }
+	beats := func(n *sim.Node) (c count) {
+		for _, k := range n.Mesh().Traffic() {
+			if k.Kind == "presence" || k.Kind == "beat" {
+				c = count{c.out + k.SentMessages, c.in + k.ReceivedMessages}
 			}
 		}
-		return sum
+		return c
 	}
-	quiet := beats()
+	all := func() (cs []count) {
+		for _, n := range nodes {
+			cs = append(cs, beats(n))
+		}
+		return cs
+	}
+	var r flipResult
+	was := all()
 	const each = 20 * time.Second
 	w.Pass(time.Duration(s.Flips) * each)
-	quiet = beats() - quiet
-	before, seen, woken := beats(), looks(), elsewhere()
+	before, seen, woken := all(), looks(), elsewhere()
+	for i := range nodes {
+		r.Quiet += float64(before[i].out - was[i].out)
+	}
 	for i := range s.Flips {
 		if err := flipper.session.Report(i%2 == 0, time.Minute); err != nil {
 			t.Fatal(err)
@@ -343,8 +195,14 @@ func flipScenario(t *testing.T, settings json.RawMessage) any {
 		w.Pass(each)
 	}
 	flips := float64(s.Flips)
-	return flipResult{
-		Frames: (beats() - before - quiet) / flips / float64(len(nodes)-1),
-		Seen:   (looks() - seen) / flips, Woken: (elsewhere() - woken) / flips,
+	for i, c := range all() {
+		if i == 0 {
+			r.Frames = float64(c.out-before[i].out) / flips / float64(len(nodes)-1)
+			continue
+		}
+		r.Others += float64(c.out - before[i].out)
+		r.Most = max(r.Most, float64(c.in-before[i].in)/flips)
 	}
+	r.Seen, r.Woken = (looks()-seen)/flips, (elsewhere()-woken)/flips
+	return r
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,6 +29,9 @@ type scenario func(t *testing.T, settings json.RawMessage) (result any)
 // scenarios by name.
 var scenarios = map[string]scenario{"traffic": trafficScenario, "loss": lossScenario, "flip": flipScenario}
 
+// virtualMemory is what a scenario should do with: from there on the garbage collector works harder.
+const virtualMemory = 5 << 30
+
 // virtualCommand is weftlab's way to call itself.
 func virtualCommand() *cobra.Command {
 	var profile string
@@ -38,6 +42,7 @@ func virtualCommand() *cobra.Command {
 			if !ok {
 				return usageError{fmt.Errorf("couldn't run scenario %q: there is none of that name", args[0])}
 			}
+			debug.SetMemoryLimit(virtualMemory)
 			signal.Reset() // a test doesn't look at the command's context
 			testing.Init()
 			if err := flag.CommandLine.Parse([]string{"-test.timeout=0"}); err != nil {
@@ -78,6 +83,7 @@ func (l *lab) virtually(ctx context.Context, name string, settings, result any) 
 	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(dir) // a hundred stores
 	said, err := json.Marshal(settings)
 	if err != nil {
 		return err
