@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -77,10 +76,19 @@ func unixMilli(t time.Time) uint64 {
 	return uint64(t.UnixMilli())
 }
 
+// marked is an error of the mesh that is of one of the API's kinds, too. The kind adds nothing to its words, which say it already.
+type marked struct {
+	error
+	kind error
+}
+
+// Unwrap is for errors.Is and errors.As.
+func (m marked) Unwrap() []error { return []error{m.error, m.kind} }
+
 func (f meshFace) AddPeer(ctx context.Context, address string) (n board.NodeID, err error) {
 	id, err := f.mesh.AddPeer(ctx, address)
 	if errors.Is(err, p2p.ErrOffline) {
-		err = fmt.Errorf("%w: %w", err, rpc.ErrOffline)
+		err = marked{err, rpc.ErrOffline}
 	}
 	if err != nil {
 		return n, err
@@ -92,9 +100,9 @@ func (f meshFace) Join(ctx context.Context, link *weftv1.InviteLink, note string
 	res, err := f.mesh.Join(ctx, link, note)
 	switch {
 	case errors.Is(err, p2p.ErrOffline):
-		err = fmt.Errorf("%w: %w", err, rpc.ErrOffline)
+		err = marked{err, rpc.ErrOffline}
 	case errors.Is(err, p2p.ErrLinkNeeded):
-		err = fmt.Errorf("%w: %w", err, rpc.ErrLinkNeeded)
+		err = marked{err, rpc.ErrLinkNeeded}
 	}
 	if err != nil {
 		return rpc.Joined{}, err

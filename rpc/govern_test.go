@@ -236,6 +236,14 @@ func TestPolicyIsChangedInPartsAndShown(t *testing.T) {
 	refused(t, err, "UNKNOWN_OPTION", connect.CodeInvalidArgument, "minute")
 
 	closed, open, link := "closed", "open", "link"
+	// Limits under which nobody could write are most likely a slip.
+	one, least := uint64(1), uint64(1<<20)
+	for _, m := range []*weftv1.SetPolicyRequest{{TeamBytes: &one}, {TeamEntries: &one}, {KeepBytes: &one}} {
+		m.Team = "crew"
+		_, err := ask(t, r.Client.Teams.SetPolicy, m)
+		refused(t, err, "UNKNOWN_OPTION", connect.CodeInvalidArgument, "is the least")
+	}
+	did(t, must(t, r.Client.Teams.SetPolicy, &weftv1.SetPolicyRequest{Team: "crew", TeamBytes: &least, KeepBytes: &least, KeepEntries: &one}), "1048576 bytes")
 	did(t, must(t, r.Client.Teams.SetPolicy, &weftv1.SetPolicyRequest{Team: "crew", Join: &closed}), "nobody can join")
 	_, err = ask(t, r.Client.Teams.CreateInvite, &weftv1.CreateInviteRequest{Team: "crew"})
 	refused(t, err, "JOIN_CLOSED", connect.CodePermissionDenied, "--join link")

@@ -46,6 +46,12 @@ func wirePolicy(p team.Policy) *weftv1.Policy {
 // leastKeep is the shortest age that entries can have: with less, people who were off line over night would miss some.
 const leastKeep = time.Minute
 
+// Least limits: with less nobody could write, or nothing that was written would stay.
+const (
+	leastBytes   = 1 << 20
+	leastEntries = 100
+)
+
 // SetPolicy changes the team's rules.
 func (s *teamService) SetPolicy(ctx context.Context, req *connect.Request[weftv1.SetPolicyRequest]) (changeResponse, error) {
 	m := req.Msg
@@ -112,11 +118,15 @@ func fillPolicy(p *team.Policy, m *weftv1.SetPolicyRequest) (did []string, err e
 	for _, n := range []struct {
 		given *uint64
 		to    *uint64
+		least uint64
 		words string
 	}{
-		{m.KeepEntries, &p.Retention.MaxEntries, "a board keeps %d entries"}, {m.KeepBytes, &p.Retention.MaxBytes, "a board keeps %d bytes"},
-		{m.TeamEntries, &p.Quotas.TeamEntries, "the team may hold %d entries"}, {m.TeamBytes, &p.Quotas.TeamBytes, "the team may hold %d bytes"},
+		{m.KeepEntries, &p.Retention.MaxEntries, 1, "a board keeps %d entries"}, {m.KeepBytes, &p.Retention.MaxBytes, leastBytes, "a board keeps %d bytes"},
+		{m.TeamEntries, &p.Quotas.TeamEntries, leastEntries, "the team may hold %d entries"}, {m.TeamBytes, &p.Quotas.TeamBytes, leastBytes, "the team may hold %d bytes"},
 	} {
+		if n.given != nil && *n.given > 0 && *n.given < n.least {
+			return nil, refuse(reasonUnknownOption, "couldn't set that %s: %d is the least", limitWords(n.words, *n.given), n.least).hint("0 means: as much as the nodes allow")
+		}
 		if n.given != nil {
 			*n.to = *n.given
 			say("%s", limitWords(n.words, *n.given))

@@ -152,7 +152,7 @@ func syncState(b syncOut) string {
 		s += fmt.Sprintf("; no connected node has %d of them", b.Unavailable)
 	}
 	if b.Pending > 0 {
-		s += fmt.Sprintf("; %d wait for a right to be known", b.Pending)
+		s += fmt.Sprintf("; %d are here and wait for what isn't yet: a right, or what comes before them", b.Pending)
 	}
 	for _, h := range b.Hidden {
 		s += fmt.Sprintf("; %s of %s not heard of from any node since %s: kept back, or on a node that is off", plural(h.Missing, "entry", "entries"), oneLine(h.User), clock(h.SinceMs, now()))
