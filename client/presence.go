@@ -41,6 +41,32 @@ type PresenceView struct {
 type watchedTeam struct {
 	shown  *weftv1.TeamPresence
 	people map[string]*weftv1.PersonPresence
+	all    bool // everybody is among people: the node sends no counts then
+}
+
+// count makes the counts of a team those of its people.
+func (w *watchedTeam) count() {
+	c := &weftv1.PresenceCounts{}
+	for _, p := range w.people {
+		switch p.State {
+		case "online":
+			c.Online++
+		case "away":
+			c.Away++
+		case "busy":
+			c.Busy++
+		case "reconnecting":
+			c.Reconnecting++
+		default:
+			c.Offline++
+		}
+	}
+	w.shown.Counts = c
+}
+
+// holds says whether people are all whom counts count.
+func (w *watchedTeam) holds(c *weftv1.PresenceCounts) bool {
+	return int(c.GetOnline()+c.GetAway()+c.GetBusy()+c.GetReconnecting()+c.GetOffline()) == len(w.people)
 }
 
 // Apply takes the next message of WatchPresence. The view keeps its people.
@@ -49,23 +75,31 @@ func (v *PresenceView) Apply(m *weftv1.PresenceWatchResponse) {
 		v.teams = map[string]*watchedTeam{}
 	}
 	for _, t := range m.Snapshot {
-		w := &watchedTeam{t, make(map[string]*weftv1.PersonPresence, len(t.People))}
+		w := &watchedTeam{shown: t, people: make(map[string]*weftv1.PersonPresence, len(t.People))}
 		for _, p := range t.People {
 			w.people[p.UserId] = p
 		}
+		w.all = !t.CountsOnly && w.holds(t.Counts)
 		v.teams[t.TeamId] = w
 	}
+	changed := map[*watchedTeam]bool{}
 	for _, ch := range m.Changes {
 		if w := v.teams[ch.TeamId]; w != nil && ch.Person != nil {
+			changed[w] = w.all
 			w.people[ch.Person.UserId] = ch.Person
 			if ch.Cause == causeTeam && ch.Person.State == "" {
 				delete(w.people, ch.Person.UserId)
 			}
 		}
 	}
+	for w, all := range changed {
+		if all {
+			w.count()
+		}
+	}
 	for _, t := range m.Counts {
 		if w := v.teams[t.TeamId]; w != nil {
-			w.shown.Counts = t.Counts
+			w.shown.Counts, w.all = t.Counts, w.all && w.holds(t.Counts)
 		}
 	}
 	for _, id := range m.TeamsGone {

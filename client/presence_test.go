@@ -63,6 +63,24 @@ func TestASessionComesBackWithWhatItReported(t *testing.T) {
 	}
 }
 
+// A session that is closed while it has no stream says goodbye too: nobody waits for the user until the grace of 30 s is over.
+func TestASessionWithoutAStreamSaysGoodbye(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	r.Hub.Own().Close(true)
+	ctx, lose := context.WithCancel(t.Context())
+	s, err := r.Client.Attach(ctx, "test/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lose()
+	eventually(t, "reconnecting", func() bool { return stateOf(t, r).State == "reconnecting" })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "offline", func() bool { return stateOf(t, r).State == "offline" })
+}
+
 func TestASessionThatIsRefusedSaysWhy(t *testing.T) {
 	r := rpctest.Start(t)
 	_, err := r.Client.Attach(t.Context(), strings.Repeat("x", 100))
@@ -114,7 +132,7 @@ func TestTheViewFollowsEveryMessage(t *testing.T) {
 		return &weftv1.PersonPresence{UserId: name, Name: name, State: state}
 	}
 	v.Apply(&weftv1.PresenceWatchResponse{Snapshot: []*weftv1.TeamPresence{
-		{TeamId: "1", Team: "crew", People: []*weftv1.PersonPresence{person("ada", "online"), person("ben", "offline")}},
+		{TeamId: "1", Team: "crew", People: []*weftv1.PersonPresence{person("ada", "online"), person("ben", "offline")}, Counts: &weftv1.PresenceCounts{Online: 1, Offline: 1}},
 		{TeamId: "2", Team: "club", CountsOnly: true, Counts: &weftv1.PresenceCounts{Online: 300}},
 	}})
 	v.Apply(&weftv1.PresenceWatchResponse{
@@ -130,7 +148,24 @@ func TestTheViewFollowsEveryMessage(t *testing.T) {
 	if len(teams) != 2 || teams[0].Team != "club" || teams[0].Counts.Online != 299 || !teams[0].CountsOnly || len(teams[1].People) != 1 {
 		t.Errorf("teams: %v", teams)
 	}
-	v.Apply(&weftv1.PresenceWatchResponse{TeamsGone: []string{"1"}})
+	if c := teams[1].Counts; c.GetBusy() != 1 || c.GetOnline()+c.GetOffline()+c.GetAway()+c.GetReconnecting() != 0 {
+		t.Errorf("of those who are left it counts %v", c)
+	}
+	v.Apply(&weftv1.PresenceWatchResponse{Changes: []*weftv1.PresenceChange{{TeamId: "1", Person: person("cid", "away"), Cause: "team"}, {TeamId: "1", Person: person("ben", "reconnecting")}}})
+	if c := v.Teams()[1].Counts; c.GetAway() != 1 || c.GetReconnecting() != 1 || c.GetBusy() != 0 {
+		t.Errorf("with who has come it counts %v", c)
+	}
+	// Where only some are looked at, the node counts.
+	v.Apply(&weftv1.PresenceWatchResponse{Snapshot: []*weftv1.TeamPresence{{TeamId: "4", Team: "dock", People: []*weftv1.PersonPresence{person("ada", "offline")}, Counts: &weftv1.PresenceCounts{Online: 3, Offline: 1}}}})
+	v.Apply(&weftv1.PresenceWatchResponse{Changes: []*weftv1.PresenceChange{{TeamId: "4", Person: person("ada", "online")}}})
+	if c := v.Teams()[2].Counts; c.GetOnline() != 3 {
+		t.Errorf("of a team of which one is looked at it counts %v", c)
+	}
+	v.Apply(&weftv1.PresenceWatchResponse{Counts: []*weftv1.TeamPresence{{TeamId: "4", Counts: &weftv1.PresenceCounts{Online: 4}}}})
+	if c := v.Teams()[2].Counts; c.GetOnline() != 4 || c.GetOffline() != 0 {
+		t.Errorf("then it counts %v", c)
+	}
+	v.Apply(&weftv1.PresenceWatchResponse{TeamsGone: []string{"1", "4"}})
 	if len(v.Teams()) != 1 {
 		t.Errorf("after the team is gone: %v", v.Teams())
 	}
