@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
+	"weft/sim/transcripts"
 )
 
 // TestTranscripts runs the conversations in testdata/replica: what happens to one Replica, and what it does then.
@@ -32,29 +32,10 @@ import (
 //	digest PEER same|said|other
 //	wait DURATION | status
 func TestTranscripts(t *testing.T) {
-	datadriven.Walk(t, "testdata/replica", func(t *testing.T, path string) {
+	transcripts.Play(t, "testdata/replica", func() (func([]string) error, *strings.Builder) {
 		s := &transcript{}
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			s.out.Reset()
-			for _, line := range strings.Split(strings.TrimSpace(d.Cmd+" "+argLine(d)+"\n"+d.Input), "\n") {
-				if err := s.command(strings.Fields(line)); err != nil {
-					t.Fatalf("%s: %q: %v", d.Pos, line, err)
-				}
-			}
-			if s.out.Len() == 0 {
-				return "nothing\n"
-			}
-			return s.out.String()
-		})
+		return s.command, &s.out
 	})
-}
-
-func argLine(d *datadriven.TestData) string {
-	var words []string
-	for _, a := range d.CmdArgs {
-		words = append(words, a.String())
-	}
-	return strings.Join(words, " ")
 }
 
 type transcript struct {
@@ -75,9 +56,6 @@ func (s *transcript) node(name string) NodeID {
 func (s *transcript) general() ID { return GeneralID(s.team) }
 
 func (s *transcript) command(w []string) error {
-	if len(w) == 0 {
-		return nil
-	}
 	flag := func(name string) (string, bool) {
 		for _, x := range w[1:] {
 			if k, v, _ := strings.Cut(x, "="); k == name {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
+	"weft/sim/transcripts"
 )
 
 // TestTranscripts plays the conversations in testdata: some nodes with one team, what happens to them, and what is said and
@@ -28,27 +28,9 @@ import (
 //	show [NODE] | why NODE USER | counts NODE
 //	changes [NODE …]                     shows changes at these nodes only; of none: at all
 func TestTranscripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		if strings.Contains(path, "fuzz") || strings.Contains(path, "rapid") {
-			return
-		}
+	transcripts.Play(t, "testdata", func() (func([]string) error, *strings.Builder) {
 		s := &transcript{}
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			s.out.Reset()
-			first := d.Cmd
-			for _, a := range d.CmdArgs {
-				first += " " + a.String()
-			}
-			for _, line := range strings.Split(strings.TrimSpace(first+"\n"+d.Input), "\n") {
-				if err := s.command(strings.Fields(line)); err != nil {
-					t.Fatalf("%s: %q: %v", d.Pos, line, err)
-				}
-			}
-			if s.out.Len() == 0 {
-				return "nothing\n"
-			}
-			return s.out.String()
-		})
+		return s.command, &s.out
 	})
 }
 
@@ -68,9 +50,6 @@ func (s *transcript) say(format string, args ...any) {
 }
 
 func (s *transcript) command(w []string) error {
-	if len(w) == 0 {
-		return nil
-	}
 	switch w[0] {
 	case "start":
 		s.world = newWorld(w[1:]...)

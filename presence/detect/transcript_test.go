@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
-
 	"weft/board"
+	"weft/sim/transcripts"
 )
 
 // TestTranscripts plays the conversations in testdata: what happens to one Detector, and what it does then. It is me, in a
@@ -29,27 +28,13 @@ import (
 //	wait DURATION | sleep DURATION   with or without the loop running
 //	leave | show
 func TestTranscripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		s := &transcript{t: t}
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			s.out.Reset()
-			first := d.Cmd
-			for _, a := range d.CmdArgs {
-				first += " " + a.String()
-			}
-			for _, line := range strings.Split(strings.TrimSpace(first+"\n"+d.Input), "\n") {
-				s.command(strings.Fields(line))
-			}
-			if s.out.Len() == 0 {
-				return "nothing\n"
-			}
-			return s.out.String()
-		})
+	transcripts.Play(t, "testdata", func() (func([]string) error, *strings.Builder) {
+		s := &transcript{}
+		return s.command, &s.out
 	})
 }
 
 type transcript struct {
-	t     *testing.T
 	d     *Detector
 	out   strings.Builder
 	start time.Time
@@ -86,7 +71,7 @@ func names(list []board.NodeID) string {
 	return strings.Join(out, ",")
 }
 
-func (s *transcript) command(f []string) {
+func (s *transcript) command(f []string) error {
 	has := func(word string) bool {
 		for _, x := range f {
 			if x == word {
@@ -157,13 +142,13 @@ func (s *transcript) command(f []string) {
 	case "wait":
 		d, err := time.ParseDuration(f[1])
 		if err != nil {
-			s.t.Fatal(err)
+			return err
 		}
 		s.wait(d)
 	case "sleep":
 		d, err := time.ParseDuration(f[1])
 		if err != nil {
-			s.t.Fatal(err)
+			return err
 		}
 		s.now = s.now.Add(d)
 		s.step(Tick{})
@@ -178,8 +163,9 @@ func (s *transcript) command(f []string) {
 			s.out.WriteByte('\n')
 		}
 	default:
-		s.t.Fatalf("unknown command %s", f[0])
+		return fmt.Errorf("unknown command %s", f[0])
 	}
+	return nil
 }
 
 func (s *transcript) begin() {
