@@ -22,6 +22,7 @@ type Session struct {
 
 	mu     sync.Mutex
 	id     string // guarded by mu; empty while there is no stream
+	was    string // guarded by mu: the one before, for a goodbye while there is none
 	idle   bool   // guarded by mu, as what follows: what a new stream has to be told
 	since  time.Time
 	last   []byte
@@ -108,7 +109,9 @@ func (s *Session) closing() bool {
 func (s *Session) lost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.id = ""
+	if s.id != "" {
+		s.id, s.was = "", s.id
+	}
 }
 
 // Report tells whether the device is used, or idle and for how long already: people who are idle everywhere are shown as
@@ -162,14 +165,18 @@ func (s *Session) Err() error {
 // call does nothing.
 func (s *Session) Close() error {
 	s.mu.Lock()
-	id := s.id
-	s.id, s.closed = "", true
+	id, was := s.id, s.was
+	s.id, s.was, s.closed = "", "", true
 	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), detachTime)
+	defer cancel()
 	var err error
-	if id != "" {
-		ctx, cancel := context.WithTimeout(context.Background(), detachTime)
-		defer cancel()
+	switch {
+	case id != "":
 		_, err = s.client.Presence.Detach(ctx, connect.NewRequest(&weftv1.DetachRequest{Session: id}))
+	case was != "": // without a connection: if the node can be reached, nobody has to wait whether the user comes back
+		//nolint:errcheck // if not, they are shown as reconnecting until the node gives up
+		s.client.Presence.Detach(ctx, connect.NewRequest(&weftv1.DetachRequest{Session: was}))
 	}
 	s.end()
 	<-s.ended

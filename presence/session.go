@@ -52,6 +52,17 @@ func (t *Table) Detach(now time.Time, id uint64, goodbye bool) []Effect {
 	return t.end()
 }
 
+// Leave ends the grace of a device whose sessions have vanished: after all it said goodbye.
+func (t *Table) Leave(now time.Time, user board.UserID, device DeviceID) []Effect {
+	t.begin(now)
+	o := t.people[user]
+	if o == nil || o.devices[device] == nil || len(o.devices[device].sessions) > 0 {
+		return nil
+	}
+	t.edit(o, func() { delete(o.devices, device) })
+	return t.end()
+}
+
 // Report says whether a session's device is used; of an idle one, for how long it hasn't been.
 func (t *Table) Report(now time.Time, id uint64, idle bool, idleFor time.Duration) []Effect {
 	t.begin(now)

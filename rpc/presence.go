@@ -225,10 +225,13 @@ func (s *presenceService) Report(_ context.Context, req *connect.Request[weftv1.
 	return connect.NewResponse(&weftv1.ReportResponse{}), nil
 }
 
-// Detach is a goodbye. The session's stream ends.
+// Detach is a goodbye, also of a session that was lost a moment ago. The session's stream ends.
 func (s *presenceService) Detach(_ context.Context, req *connect.Request[weftv1.DetachRequest]) (*connect.Response[weftv1.DetachResponse], error) {
 	if req.Msg.Session == "" {
 		return nil, refuse(reasonEmpty, "couldn't detach: no session was named").hint("the node's own session lasts as long as the node")
+	}
+	if s.Hub.Leave(s.Identity.User, req.Msg.Session) == nil {
+		return connect.NewResponse(&weftv1.DetachResponse{}), nil
 	}
 	session, err := s.session(req.Msg.Session)
 	if err != nil {

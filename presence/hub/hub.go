@@ -30,6 +30,8 @@ type Hub struct {
 		teams     map[board.TeamID]*team.State
 		sessions  map[string]*Session
 		ofUser    map[board.UserID]int // sessions
+		vanished  map[string]vanished
+		sweepAt   time.Time // when vanished is looked through next
 		own       *Session
 		next      uint64 // session
 		outbox    []presence.Effect
@@ -61,7 +63,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{o: o, began: o.Now(), nudged: make(chan struct{}, 1)}
 	h.mu.table = presence.NewTable(presence.Config{Self: o.Self, Boot: o.Boot, Start: h.began, Off: o.Off})
 	h.mu.teams = map[board.TeamID]*team.State{}
-	h.mu.sessions, h.mu.ofUser = map[string]*Session{}, map[board.UserID]int{}
+	h.mu.sessions, h.mu.ofUser, h.mu.vanished = map[string]*Session{}, map[board.UserID]int{}, map[string]vanished{}
 	h.mu.watchers, h.mu.listeners = map[*Watcher]struct{}{}, map[*Listener]struct{}{}
 	h.mu.counted = map[board.TeamID]*counted{}
 	h.mu.live = newLive(h.o.Limits)
@@ -118,6 +120,7 @@ func (h *Hub) tick() {
 	now := h.o.Now()
 	h.do(h.mu.table.Tick(now))
 	h.countsTick(now)
+	h.forgetVanished(now)
 	h.mu.relays.forget(now)
 }
 

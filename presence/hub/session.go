@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	weftv1 "weft/api/weft/v1"
@@ -73,7 +74,47 @@ func (s *Session) Close(goodbye bool) {
 	if h.mu.own == s {
 		h.mu.own = nil
 	}
-	h.do(h.mu.table.Detach(h.o.Now(), s.n, goodbye))
+	now := h.o.Now()
+	h.do(h.mu.table.Detach(now, s.n, goodbye))
+	if !goodbye && len(h.mu.vanished) < h.o.Limits.Sessions {
+		h.mu.vanished[s.id] = vanished{s.user, presence.ShortDevice(s.device), now.Add(presence.Grace)}
+	}
+}
+
+// vanished is a session that ended without a goodbye, which may still come.
+type vanished struct {
+	user   board.UserID
+	device presence.DeviceID
+	until  time.Time
+}
+
+// Leave is the goodbye of a session that has vanished a moment ago: its user is reconnecting no longer, unless another session of
+// the same device has vanished too. ErrUnknownSession.
+func (h *Hub) Leave(user board.UserID, id string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.o.Now()
+	x, ok := h.mu.vanished[id]
+	if !ok || x.user != user || !now.Before(x.until) {
+		return fmt.Errorf("couldn't find the session: %w", ErrUnknownSession)
+	}
+	delete(h.mu.vanished, id)
+	for _, o := range h.mu.vanished {
+		if o.user == x.user && o.device == x.device && now.Before(o.until) {
+			return nil
+		}
+	}
+	h.do(h.mu.table.Leave(now, x.user, x.device))
+	return nil
+}
+
+// forgetVanished forgets sessions whose grace is over, once in a while; h.mu is held.
+func (h *Hub) forgetVanished(now time.Time) {
+	if len(h.mu.vanished) == 0 || now.Before(h.mu.sweepAt) {
+		return
+	}
+	h.mu.sweepAt = now.Add(presence.Grace)
+	maps.DeleteFunc(h.mu.vanished, func(_ string, x vanished) bool { return !now.Before(x.until) })
 }
 
 // Set takes what a user says of themselves: in all teams, or in one. It returns how they are shown from now on, damping aside: to others,
