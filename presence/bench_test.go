@@ -9,32 +9,35 @@ import (
 	"weft/board"
 )
 
-// full is a table that watches 50,000 people of ten nodes in 50 teams of 1,000, and the beats that made it.
-func full(people, teams, nodes int) (*Table, *world, []board.TeamID, []*Beat) {
+// full is a table that watches people of some nodes, each in so many of the teams, and the beats that made it.
+func full(people, teams, each, nodes int) (*Table, *world, []board.TeamID, []*Beat) {
 	w := newWorld("watcher")
 	t := w.tables["watcher"]
-	var ids []board.TeamID
-	var beats []*Beat
-	for i := range teams {
-		id := board.TeamID(testID(fmt.Sprint("team", i)))
-		ids = append(ids, id)
-		c := &crew{Where: map[board.UserID][]board.NodeID{}}
+	ids, crews := make([]board.TeamID, teams), make([]*crew, teams)
+	beats, sums := make([]*Beat, teams*nodes), make([]sum, teams*nodes)
+	for i := range ids {
+		ids[i], crews[i] = testID(fmt.Sprint("team", i)), &crew{Where: map[board.UserID][]board.NodeID{}}
 		for n := range nodes {
 			node := board.NodeID(testID(fmt.Sprint("node", n)))
-			c.Nodes = append(c.Nodes, node)
-			b := &Beat{Team: id, Node: node, Boot: testBoot, Number: 1, Whole: true, Pages: 1, SentHLC: 1}
-			var s sum
-			for p := range people / teams / nodes {
-				u := board.UserID(testID(fmt.Sprint(i, "/", n, "/", p)))
-				c.Where[u] = []board.NodeID{node}
-				r := Report{User: u, Availability: Online, Devices: []Device{{ID: DeviceID(u[:8]), State: Online}}, Since: w.now.UnixMilli(), LastActive: w.now.UnixMilli()}
-				b.People = append(b.People, r)
-				s = s.add(term(u, r.pack()))
-			}
-			b.Digest = s.bytes()
-			beats = append(beats, b)
+			crews[i].Nodes = append(crews[i].Nodes, node)
+			beats[i*nodes+n] = &Beat{Team: ids[i], Node: node, Boot: testBoot, Number: 1, Whole: true, Pages: 1, SentHLC: 1}
 		}
-		t.SetTeam(w.now, id, c)
+	}
+	for p := range people {
+		u, n := board.UserID(testID(fmt.Sprint("person", p))), p%nodes
+		r := Report{User: u, Availability: Online, Devices: []Device{{ID: DeviceID(u[:8]), State: Online}}, Since: w.now.UnixMilli(), LastActive: w.now.UnixMilli()}
+		for k := range each {
+			i := (p/nodes + k) % teams
+			crews[i].Where[u] = []board.NodeID{crews[i].Nodes[n]}
+			b := i*nodes + n
+			beats[b].People, sums[b] = append(beats[b].People, r), sums[b].add(term(u, r.pack()))
+		}
+	}
+	for i := range ids {
+		for n := range nodes {
+			beats[i*nodes+n].Digest = sums[i*nodes+n].bytes()
+		}
+		t.SetTeam(w.now, ids[i], crews[i])
 	}
 	for n := range nodes {
 		t.Lease(w.now, testID(fmt.Sprint("node", n)), w.now.Add(time.Hour))
@@ -44,10 +47,10 @@ func full(people, teams, nodes int) (*Table, *world, []board.TeamID, []*Beat) {
 
 var testBoot = [16]byte{1}
 
-// BenchmarkTableMemory reports the bytes that a table of 50,000 people takes, all of them online.
+// BenchmarkTableMemory reports the bytes that a table takes in which all people are online.
 func BenchmarkTableMemory(b *testing.B) {
-	for _, shape := range []struct{ teams int }{{50}, {1}} {
-		b.Run(fmt.Sprintf("50000-people-in-%d-teams", shape.teams), func(b *testing.B) {
+	for _, shape := range []struct{ people, teams, each int }{{50_000, 50, 1}, {50_000, 1, 1}, {50_000, 500, 10}, {5_000, 50, 10}} {
+		b.Run(fmt.Sprintf("%d-people-in-%d-teams-%d-each", shape.people, shape.teams, shape.each), func(b *testing.B) {
 			for b.Loop() {
 				heap := func() uint64 {
 					runtime.GC()
@@ -56,15 +59,16 @@ func BenchmarkTableMemory(b *testing.B) {
 					runtime.ReadMemStats(&m)
 					return m.HeapAlloc
 				}
-				t, w, _, beats := full(50000, shape.teams, 10)
+				t, w, _, beats := full(shape.people, shape.teams, shape.each, 10)
 				before := heap()
 				for _, x := range beats {
 					if _, err := t.Receive(w.now, x); err != nil {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric((float64(heap()-before)+50000*32)/1e6, "MB") // the list of members was there before
-				if s := t.Stats(); s.Mismatches > 0 || s.Shown != 50000 {
+				seats := shape.people * shape.each
+				b.ReportMetric((float64(heap()-before)+float64(seats*32))/1e6, "MB") // the list of members was there before
+				if s := t.Stats(); s.Mismatches > 0 || s.Shown != uint64(seats) {
 					b.Fatalf("%+v", s)
 				}
 				runtime.KeepAlive(beats)
@@ -76,7 +80,7 @@ func BenchmarkTableMemory(b *testing.B) {
 
 // BenchmarkChange is one person's change, from the beat that brings it; 100 a second of these are to be 2 % of a core, 200 µs each.
 func BenchmarkChange(b *testing.B) {
-	t, w, _, beats := full(50000, 50, 10)
+	t, w, _, beats := full(50000, 50, 1, 10)
 	for _, x := range beats {
 		if _, err := t.Receive(w.now, x); err != nil {
 			b.Fatal(err)
