@@ -319,7 +319,7 @@ func TestRepeatedLiveMessagesCostTheirAuthorNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		signed, b = say(hubs["bob"], st, ids["bob"], nil, "new")
+		signed, b = say(hubs["bob"], st, ids["bob"], nil, append(make([]string, MaxLiveBatch-1), "new")...)
 		if err := h.hear(signed, b); err != nil {
 			t.Error(err)
 		}
