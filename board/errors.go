@@ -9,7 +9,6 @@ var (
 	ErrBadSignature  = errors.New("signature does not fit")              // forged or damaged
 	ErrGap           = errors.New("records before these are missing")    // wait for them or fetch them
 	ErrFork          = errors.New("two contents under one seq")          // the node is broken or lies
-	ErrBeyondSeal    = errors.New("record beyond the seal of its epoch") // stored as a branch; does not count
 	ErrClockAhead    = errors.New("stamp is ahead of this node's clock") // CLOCK_AHEAD
 	ErrUnknownOrigin = errors.New("node is not known to the team")       // ask for governance
 	ErrPending       = errors.New("a right is not known here yet")       // ask for governance

@@ -21,7 +21,7 @@ func (r *Replica) ingested(e Ingested) {
 		return
 	}
 	switch err := e.Err; {
-	case err == nil || errors.Is(err, ErrBeyondSeal) || errors.Is(err, ErrClockAhead):
+	case err == nil:
 		r.stored(b)
 	case errors.Is(err, ErrPending), errors.Is(err, ErrUnknownOrigin):
 		r.count("pending", len(b.run.Items))
@@ -38,7 +38,7 @@ func (r *Replica) ingested(e Ingested) {
 			r.strike(l, t.stream.peer.id)
 			r.cancel(t)
 		}
-	case errors.Is(err, ErrMalformed), errors.Is(err, ErrBadSignature), errors.Is(err, ErrTooLarge), errors.Is(err, ErrOutOfOrder):
+	case errors.Is(err, ErrMalformed), errors.Is(err, ErrBadSignature), errors.Is(err, ErrTooLarge):
 		r.rubbish(b)
 	default:
 		r.count("store_failed", 1)

@@ -27,8 +27,8 @@ type rawPeer struct {
 	victim peer.ID
 }
 
-// newRaw connects a raw host with the given key to a node.
-func newRaw(t *testing.T, key board.Key, victim *testNode) *rawPeer {
+// rawHost is a host that listens nowhere and knows no limits.
+func rawHost(t *testing.T, key board.Key) host.Host {
 	t.Helper()
 	k, err := privateKey(key)
 	if err != nil {
@@ -39,7 +39,13 @@ func newRaw(t *testing.T, key board.Key, victim *testNode) *rawPeer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	r := &rawPeer{t, h, victim.mesh.ID()}
+	return h
+}
+
+// newRaw connects a raw host with the given key to a node.
+func newRaw(t *testing.T, key board.Key, victim *testNode) *rawPeer {
+	t.Helper()
+	r := &rawPeer{t, rawHost(t, key), victim.mesh.ID()}
 	if err := r.connect(victim); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 	madns "github.com/multiformats/go-multiaddr-dns"
 	"google.golang.org/protobuf/proto"
@@ -92,16 +91,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.mesh.gate.name(p) // not of the lobby's class, which has a smaller bound
-		k, err := privateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, err := libp2p.New(libp2p.Identity(k), libp2p.NoListenAddrs, libp2p.DisableMetrics(), libp2p.ResourceManager(&network.NullResourceManager{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { h.Close() })
-		if (&rawPeer{t, h, a.mesh.ID()}).connect(a) == nil && slices.Contains(a.mesh.host.Network().Peers(), p) {
+		if (&rawPeer{t, rawHost(t, key), a.mesh.ID()}).connect(a) == nil && slices.Contains(a.mesh.host.Network().Peers(), p) {
 			in++
 		}
 	}

@@ -15,19 +15,9 @@ import (
 // keep changes the team's retention.
 func (f *fixture) keep(r team.Retention) {
 	f.t.Helper()
-	f.n++
 	p := f.state().Policy()
 	p.Retention = r
-	c, err := team.NewCharter(f.state(), f.who.id, team.Change{Policy: &p}, nil, team.Member, [16]byte{201, byte(f.n)})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.object(c)
-	a, err := team.NewAck(f.state(), f.who.id, c.Hash)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.object(a)
+	f.charter(team.Change{Policy: &p}, nil)
 	if f.state().Policy().Retention != r {
 		f.t.Fatalf("policy is %+v", f.state().Policy())
 	}

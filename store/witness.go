@@ -25,6 +25,8 @@ const lookEvery = 10 * time.Second
 
 // writeWitness writes it anew, atomically.
 func (s *Store) writeWitness() error {
+	s.witnessMu.Lock() // before it is looked what to write: the last to look is the last to write
+	defer s.witnessMu.Unlock()
 	m := s.memory()
 	m.mu.RLock()
 	arrival, check := m.arrival, m.changeCheck
@@ -33,8 +35,6 @@ func (s *Store) writeWitness() error {
 		teams = append(teams, t[:]...)
 	}
 	m.mu.RUnlock()
-	s.witnessMu.Lock()
-	defer s.witnessMu.Unlock()
 	return s.writeWitnessIn(s.opts.Dir, arrival, check, teams)
 }
 
