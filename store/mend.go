@@ -273,12 +273,11 @@ func (s *Store) mendNow(found string) {
 	s.mending.Store(true)
 	defer s.mending.Store(false)
 	s.dbMu.Lock()
-	if s.db != nil {
-		closeQuietly(s.db)
-		s.db = nil
-	}
+	err := s.closeDB()
 	s.dbMu.Unlock()
-	err := s.mend(found)
+	if err == nil {
+		err = s.mend(found)
+	}
 	var lost []Committed
 	if err == nil {
 		lost, err = s.reopen()

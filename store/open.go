@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -200,13 +201,12 @@ func (s *Store) makeStore() error {
 func (s *Store) reopen() (lost []Committed, err error) {
 	before := s.memory()
 	s.dbMu.Lock()
-	if s.db != nil {
-		closeQuietly(s.db)
-		s.db = nil
-	}
-	db, err := s.openBadger(s.opts.Dir, 2)
+	err = s.closeDB()
 	if err == nil {
-		s.setDB(db)
+		var db *badger.DB
+		if db, err = s.openBadger(s.opts.Dir, 2); err == nil {
+			s.setDB(db)
+		}
 	}
 	s.dbMu.Unlock()
 	if err != nil {
@@ -262,4 +262,30 @@ func (s *Store) setDB(db *badger.DB) {
 func closeQuietly(db *badger.DB) {
 	defer func() { recover() }()
 	db.Close()
+}
+
+// closePatience is how long a database that may be broken has to close. On a disk that refuses writes Badger tries for ever
+// to write what it has in memory, while everybody waits for an answer.
+const closePatience = 30 * time.Second
+
+// closeDB closes the database if it is open; after an error its folder is in use until the process ends. The caller holds dbMu.
+func (s *Store) closeDB() error {
+	db := s.db
+	s.db = nil
+	if db == nil {
+		return nil
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		closeQuietly(db)
+	}()
+	patience := time.NewTimer(s.opts.closePatience)
+	defer patience.Stop()
+	select {
+	case <-closed:
+		return nil
+	case <-patience.C:
+		return fmt.Errorf("couldn't close the database within %s: the disk takes no writes", s.opts.closePatience)
+	}
 }

@@ -156,6 +156,9 @@ func (o *Options) setDefaults() {
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace
 	}
+	if o.closePatience == 0 {
+		o.closePatience = closePatience
+	}
 	if o.DiskEvery == 0 {
 		o.DiskEvery = 5 * time.Second
 	}

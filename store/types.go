@@ -25,10 +25,10 @@ type Options struct {
 	Quotas    Quotas                           // zero fields: defaults
 	MemTable  int64                            // bytes, at least 8 MiB; default 8 MiB
 	Random    func(b []byte)                   // epochs and ids; default crypto/rand
-	OnCommit  func(changed []Committed)        // see Store.OnCommit
 	fault     func(point string) error         // tests: injected errors
 
-	reviewAtOnce int // tests: how many rows one commit judges again
+	reviewAtOnce  int           // tests: how many rows one commit judges again
+	closePatience time.Duration // tests: see there
 }
 
 // Quotas bound what authors and teams may make this node store. Zero: the default; negative: no limit.
