@@ -227,8 +227,13 @@ func (r *Replica) bestOffer(l *replLog, backward bool, again *time.Time) (best *
 // missing is what a peer could deliver of a log: by its vector, or by a head that it sent or is the author of.
 func (r *Replica) missing(l *replLog, peer NodeID, v *view, backward bool) (need, bool) {
 	leaves := v.vectors.at(l.board.id).Node(l.node)
-	for i := len(leaves) - 1; i >= 0; i-- {
-		if n, ok := r.needs(l, leaves[i], peer, backward); ok {
+	tried := 0 // after a failure another leaf has its turn: a peer may well name one that hangs on what nobody holds any more
+	if a := l.avoid[peer]; a != nil {
+		tried = a.strikes
+	}
+	for i := range leaves {
+		f := leaves[len(leaves)-1-(i+tried)%len(leaves)]
+		if n, ok := r.needs(l, f, peer, backward); ok {
 			n.claimed = true
 			return n, true
 		}
@@ -267,7 +272,8 @@ func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, b
 		n.toward, n.big = Point{b.LoPrev.Epoch, b.LoPrev.Seq}, true
 		return n, open && !l.begun(b) && (f.Base == (Point{}) || !n.toward.before(f.Base))
 	}
-	if b, open := l.openBase(f); open && l.begun(b) && (!held || f.Seq <= s.Hi) {
+	later := !held && slices.Contains(l.postponed, f.Epoch)
+	if b, open := l.openBase(f); open && l.begun(b) && (later || held && f.Seq <= s.Hi) {
 		n.toward = Point{b.LoPrev.Epoch, b.LoPrev.Seq}
 		return n, true
 	}
@@ -280,7 +286,7 @@ func (r *Replica) needs(l *replLog, f Leaf, from NodeID, backward bool) (need, b
 		return n, !r.newestFirst(l, f)
 	}
 	n.big = f.Seq > bigGap
-	return n, !slices.Contains(l.postponed, f.Epoch)
+	return n, !later
 }
 
 // newestFirst says whether a log of which nothing is held is to be fetched newest first: where it is long, or of

@@ -29,6 +29,18 @@ func (n *simNode) credited(k simServe, bytes int) {
 	}
 	a.credit += bytes
 	for a.credit > 0 && len(a.rows) > 0 {
+		if n.pipe[k.peer] > simPipe { // as in p2p, a run is read when the stream has room for it
+			if !a.waits {
+				a.waits = true
+				n.w.after(100*time.Millisecond, func() {
+					if n.serving[k] == a {
+						a.waits = false
+						n.credited(k, 0)
+					}
+				})
+			}
+			return
+		}
 		const piece = 16
 		i := 0
 		if a.want.Backward {

@@ -68,8 +68,9 @@ type simNode struct {
 	up      map[NodeID]int // which connection, 0: none
 	cut     map[int]bool   // links that are down
 	busy    map[int]time.Time
-	mute    map[int]bool // nothing that is sent arrives, though the streams stay up
-	rate    int          // bytes a second of its link; 0: no limit
+	mute    map[int]bool   // nothing that is sent arrives, though the streams stay up
+	pipe    map[NodeID]int // bytes sent to a peer that have not arrived
+	rate    int            // bytes a second of its link; 0: no limit
 	disk    time.Duration
 	liar    bool
 	damaged bool
@@ -83,11 +84,15 @@ type simServe struct {
 	id         uint64
 }
 
+// simPipe is how many bytes a link takes before they arrive: what the transport holds of a stream.
+const simPipe = 64 << 10
+
 type simAnswer struct {
 	want   Want
 	rows   []Segment
 	joined bool
 	begun  bool
+	waits  bool
 	credit int
 }
 
@@ -142,7 +147,7 @@ func (n *simNode) start() {
 	n.store.epochs = map[ID]Epoch{}
 	n.replica = NewReplica(ReplicaConfig{Self: n.id}, n.w.rnd)
 	n.up, n.serving, n.orphans = map[NodeID]int{}, map[simServe]*simAnswer{}, map[originKey]map[uint64]bool{}
-	n.pushed, n.tickAt, n.busy = map[ID]uint64{}, time.Time{}, map[int]time.Time{}
+	n.pushed, n.tickAt, n.busy, n.pipe = map[ID]uint64{}, time.Time{}, map[int]time.Time{}, map[NodeID]int{}
 	if n.cut == nil {
 		n.cut = map[int]bool{}
 	}
@@ -178,6 +183,7 @@ func (n *simNode) connectAll() {
 		if n.talks(m) && n.up[m.id] == 0 {
 			n.w.count++
 			n.up[m.id], m.up[n.id] = n.w.count, n.w.count
+			n.pipe[m.id], m.pipe[n.id] = 0, 0
 			for _, g := range []bool{true, false} {
 				n.step(PeerUp{m.id, g})
 				m.step(PeerUp{n.id, g})
@@ -322,8 +328,10 @@ func (n *simNode) send(to NodeID, kind string, size int, deliver func(*simNode))
 		}
 		n.busy[m.index] = at
 		link := n.up[to]
+		n.pipe[to] += size
 		w.after(at.Sub(w.now), func() {
 			if n.up[to] == link {
+				n.pipe[to] -= size
 				deliver(m)
 			}
 		})
