@@ -254,8 +254,8 @@ var bugs = []bug{
 	{
 		name: "drop the nudge that there are own posts to push",
 		file: "p2p/push.go",
-		old:  "\tcase t.dirty <- struct{}{}:\n",
-		new:  "\tcase (chan struct{})(nil) <- struct{}{}:\n",
+		old:  "\tnudge(t.dirty)\n",
+		new:  "",
 
 		tests: "TestAPostIsPushedOnTheTopic", packages: []string{"./p2p"},
 	},
