@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,8 +29,10 @@ func (b *presenceBench) flags(c *cobra.Command) {
 
 func (b *presenceBench) run(ctx context.Context, l *lab) error {
 	for range l.runs {
-		if err := b.processes(ctx, l); err != nil {
-			return err
+		if strings.Contains("daemons", b.virtual.only) {
+			if err := b.processes(ctx, l); err != nil {
+				return err
+			}
 		}
 		if err := b.virtual.run(ctx, l); err != nil {
 			return err

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -119,21 +123,73 @@ func (b *virtualBench) traffic(ctx context.Context, l *lab) error {
 // measure runs a mesh, unless the same one was run before.
 func (b *virtualBench) measure(ctx context.Context, l *lab, s trafficSettings) (r trafficResult, err error) {
 	s.Seconds = b.seconds
+	if err := b.load(); err != nil {
+		return r, err
+	}
 	if r, ok := b.known[s]; ok {
 		return r, nil
 	}
 	if err := l.virtually(ctx, "traffic", s, &r); err != nil {
 		return r, err
 	}
-	if b.known == nil {
-		b.known = map[trafficSettings]trafficResult{}
-	}
 	b.known[s] = r
+	if err := b.keep(s, r); err != nil {
+		return r, err
+	}
 	l.say("%s: %s", s, r.Idle)
 	if r.Changing != nil {
 		l.say("each of them changing %g times an hour: %s", s.Hourly, *r.Changing)
 	}
 	return r, nil
+}
+
+// keptResult is a line of the file of results.
+type keptResult struct {
+	Settings trafficSettings
+	Result   trafficResult
+}
+
+// load reads the file of results, once.
+func (b *virtualBench) load() error {
+	if b.known != nil {
+		return nil
+	}
+	b.known = map[trafficSettings]trafficResult{}
+	if b.results == "" {
+		return nil
+	}
+	text, err := os.ReadFile(b.results)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("couldn't read earlier results: %w", err)
+	}
+	for line := range bytes.Lines(text) {
+		var k keptResult
+		if err := json.Unmarshal(line, &k); err != nil {
+			return fmt.Errorf("couldn't read earlier results; delete %s to measure anew: %w", b.results, err)
+		}
+		b.known[k.Settings] = k.Result
+	}
+	return nil
+}
+
+// keep adds a result to the file.
+func (b *virtualBench) keep(s trafficSettings, r trafficResult) error {
+	if b.results == "" {
+		return nil
+	}
+	line, err := json.Marshal(keptResult{s, r})
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(b.results, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("couldn't keep a result: %w", err)
+	}
+	_, err = f.Write(append(line, '\n'))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("couldn't keep a result: %w", err)
+	}
+	return nil
 }
 
 func trafficScenario(t *testing.T, settings json.RawMessage) any {
@@ -143,7 +199,7 @@ func trafficScenario(t *testing.T, settings json.RawMessage) any {
 	}
 	w := sim.NewWorld(t, 1)
 	nodes, people := town(w, s)
-	w.Pass(3 * time.Minute) // beats after bursts and the first pulses are over
+	w.Pass(2 * time.Minute) // beats after bursts and the first pulses are over
 	whole := time.Duration(s.Seconds) * time.Second
 	var r trafficResult
 	r.Idle = during(w, nodes, func() { w.Pass(whole) })

@@ -25,15 +25,17 @@ type virtualBench struct {
 	only    string
 	quick   bool
 
-	known map[trafficSettings]trafficResult // measured already
+	results string                            // file for known; empty: none
+	known   map[trafficSettings]trafficResult // measured already
 }
 
 func (b *virtualBench) flags(c *cobra.Command) {
-	c.Flags().IntVar(&b.seconds, "seconds", 300, "virtual time for which traffic is counted")
+	c.Flags().IntVar(&b.seconds, "seconds", 180, "virtual time for which traffic is counted")
 	c.Flags().IntVar(&b.nodes, "mesh", 100, "nodes in the meshes whose traffic is counted")
 	c.Flags().IntVar(&b.people, "people", 50_000, "people in the larger mesh whose traffic is compared with that of 10")
 	c.Flags().Float64Var(&b.hours, "hours", 1, "virtual time under loss")
-	c.Flags().StringVar(&b.only, "only", "", "of the virtual parts, those whose name has this in it: traffic, tens, shared, pair, loss, flip")
+	c.Flags().StringVar(&b.only, "only", "", "of the parts, those whose name has this in it: daemons, traffic (tens, shared, pair), loss, flip; other words: none")
+	c.Flags().StringVar(&b.results, "results", "", "file in which the traffic of meshes is kept, one a line: what it has is not measured again")
 	c.Flags().BoolVar(&b.quick, "quick", false, "small meshes: minutes in place of an hour, and no figures to compare with the targets")
 }
 
