@@ -129,7 +129,7 @@ var gossipAttacks = []Attack{
 			a, b := rubbish(16), rubbish(16)
 			for i, boot := range [][]byte{a, b, a, b} {
 				m := l.beatOf(uint64(i + 1))
-				m.Boot = boot
+				m.Boot, m.SentHlc = boot, m.SentHlc+uint64(i)
 				out = append(out, l.signedBeat(m))
 			}
 			return out
