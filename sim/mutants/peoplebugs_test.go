@@ -194,4 +194,76 @@ var peopleBugs = []bug{
 
 		tests: ".", packages: []string{"./presence/hub"},
 	},
+	{
+		name: "show the last of somebody's devices and not the best",
+		file: "presence/row.go",
+		old:  "\t\t\tp.State = max(p.State, x.best())\n",
+		new:  "\t\t\tp.State = x.best()\n",
+
+		tests: "TestWhoLivesAtTwoNodes", packages: []string{"./sim"},
+	},
+	{
+		name: "say each flap of whole nodes",
+		file: "presence/own.go",
+		old:  "at = max(at, r.stateAt+StateEvery.Milliseconds())",
+		new:  "at = max(at, r.stateAt+1)",
+
+		tests: "TestFlapsAreDamped", packages: []string{"./sim"},
+	},
+	{
+		name: "let a status show of who is invisible",
+		file: "presence/own.go",
+		old:  "\tif t.invisible(r) {\n\t\treturn x\n",
+		new:  "\tif t.invisible(r) {\n\t\tx.Status = \"?\"\n\t\treturn x\n",
+
+		tests: "TestWhoHidesIsToldFromWhoLeaves", packages: []string{"./sim"},
+	},
+	{
+		name: "take who was away for long for a black hole",
+		file: "p2p/host.go",
+		old:  "\t\tlibp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),\n",
+		new:  "",
+
+		tests: "TestHalvesThatMeetAgain", packages: []string{"./sim"},
+	},
+	{
+		name: "answer who asks the loop without what was committed",
+		file: "p2p/loop.go",
+		old:  "\t\t\tcase <-l.feed.nudge: // who calls after a commit is answered with it: no other nudge may follow\n\t\t\t\tl.takeFeed()\n",
+		new:  "",
+
+		tests: "TestTheLoopAnswers", packages: []string{"./p2p"},
+	},
+	{
+		name: "take a stream that breaks for a goodbye",
+		file: "rpc/presence.go",
+		old:  "\t\t\tsession.Close(false) ",
+		new:  "\t\t\tsession.Close(true) ",
+
+		tests: "TestAStreamThatBreaks", packages: []string{"./rpc"},
+	},
+	{
+		name: "give who looks at nobody in a large team no counts",
+		file: "rpc/presencewatch.go",
+		old:  "\t\t\tfor i := range b.Counts {\n",
+		new:  "\t\t\tfor i := range b.Counts[:0] {\n",
+
+		tests: "TestOfALargeTeam", packages: []string{"./rpc"},
+	},
+	{
+		name: "lose what changes first after the snapshot of a stream",
+		file: "presence/hub/watch.go",
+		old:  "func (w *Watcher) take(c *presence.Change) {\n",
+		new:  "var missed = map[*Watcher]bool{}\n\nfunc (w *Watcher) take(c *presence.Change) {\n\tif w.begun && !missed[w] {\n\t\tmissed[w] = true\n\t\treturn\n\t}\n",
+
+		tests: "TestWhatAStreamAddsUp", packages: []string{"./rpc"},
+	},
+	{
+		name: "count people as they were when the stream began",
+		file: "client/presence.go",
+		old:  "\t\t\tchanged[w] = w.all\n",
+		new:  "\t\t\tchanged[w] = false\n",
+
+		tests: "TestTheView", packages: []string{"./client"},
+	},
 }
