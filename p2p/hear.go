@@ -254,7 +254,7 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 		return err
 	}
 	if len(b.Node) != 32 || !bytes.Equal(b.Node, s.Key) || len(b.Boot) != 16 || b.Number == 0 ||
-		!bytes.Equal(b.Team, t.team[:]) || len(b.Digest) != 32 || len(b.Heads) > maxPushHeads {
+		!bytes.Equal(b.Team, t.team[:]) || len(b.Digest) != 32 || len(b.People) > 16 || len(b.Heads) > maxPushHeads {
 		return rejected{"malformed", true}
 	}
 	n, boot := board.NodeID(b.Node), [16]byte(b.Boot)
@@ -294,6 +294,7 @@ func (t *topic) judgeBeat(from board.NodeID, s *weftv1.Signed) error {
 	t.note(n, boot, &b, last)
 	if n != from {
 		t.m.voices.heardThrough(n, board.HLC(b.SentHlc))
+		t.m.voices.compareThrough(n, boot, &weftv1.TeamDigest{Team: b.Team, Number: b.PeopleNumber, Presence: b.People})
 	}
 	t.m.clocks.heard(n, board.HLC(b.SentHlc), t.m.o.Now())
 	ask := from

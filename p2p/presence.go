@@ -143,8 +143,7 @@ type mate struct {
 	relayed time.Time // when something that it signed came through others last
 	digests time.Time // when its digests were asked for last
 	differs differs   // what they are to be asked for as soon as they may be
-	wholeAt time.Time // when others are asked next for what it said; see heardThrough
-	wholes  int       // how often they were
+	caught  bool      // others were asked for what it said since the stream to it was lost; see heardThrough
 	live    hub.Budget
 }
 

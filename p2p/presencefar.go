@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	weftv1 "weft/api/weft/v1"
 	"weft/board"
 )
 
@@ -14,8 +15,6 @@ const (
 	unsureFor = 3 * time.Minute
 	// relayedFor is how old what comes through others may be, by both clocks, to be a sign of life.
 	relayedFor = 2 * leaseTime
-	// maxWholes: the state of a node that is heard through others only is asked for after 1, 2, 4, ... up to 32 minutes.
-	maxWholes = 5
 )
 
 // renewLeases tells Presence who was heard.
@@ -93,9 +92,8 @@ func (p *presence) heardThrough(n board.NodeID, said board.HLC) {
 		x.said = said
 		now := time.Now()
 		x.relayed = now
-		if x.out == nil && !now.Before(x.wholeAt) { // there are no pulses with it that would tell what is missing
-			x.wholeAt = now.Add(pulseEvery << min(x.wholes, maxWholes))
-			x.wholes++
+		if x.out == nil && !x.caught { // what it has said since it was cut off
+			x.caught = true
 			ask = slices.Clone(x.teams)
 		}
 	}
@@ -108,4 +106,24 @@ func (p *presence) heardThrough(n board.NodeID, said board.HLC) {
 	if p.people != nil {
 		p.people.Lease(n, p.m.o.Now().Add(leaseTime))
 	}
+}
+
+// peopleDigest is what this node's beats on a team's topic say of its people there, for those that have no stream to it.
+func (p *presence) peopleDigest(t board.TeamID) (number uint64, digest []byte) {
+	if p.people != nil {
+		for _, d := range p.people.Digests(p.m.self, []board.TeamID{t}) {
+			return d.Number, d.Presence
+		}
+	}
+	return 0, nil
+}
+
+// compareThrough compares what a node that there is no stream to says of its people in a team with what is held, and asks
+// others for what is missing.
+func (p *presence) compareThrough(n board.NodeID, boot [16]byte, said *weftv1.TeamDigest) {
+	if p.people == nil || said.Number == 0 || len(said.Presence) != 16 || p.linked(n) {
+		return
+	}
+	t := []board.TeamID{board.TeamID(said.Team)}
+	p.want(n, p.people.Differ(n, boot, t, []*weftv1.TeamDigest{said}))
 }

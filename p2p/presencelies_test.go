@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"google.golang.org/protobuf/proto"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -216,4 +217,44 @@ func TestOldBeatsAreNoSignOfLife(t *testing.T) {
 	if old() != 2 {
 		t.Error("a beat that is older than what is believed is a sign of life")
 	}
+}
+
+// Who can't be reached says on the topic what they have said of their people: what was lost on the way is asked for then.
+func TestWhatIsLostOnTheTopicIsAskedFor(t *testing.T) {
+	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob"), newNode(t, "cyd")
+	crew := a.found("crew")
+	a.letIn(crew, b, c)
+	c.stop()
+	tp := newTopic(a.mesh.subs, crew)
+	cyd := wholeKey{c.key.Public(), crew}
+	number := uint64(0)
+	beat := func(people uint64) {
+		number++
+		raw, err := proto.Marshal(&weftv1.Beat{
+			Team: crew[:], Node: cyd.node[:], Boot: make([]byte, 16), Number: number, Digest: make([]byte, 32),
+			SentHlc: uint64(board.HLCAt(time.Now())), PeopleNumber: people, People: make([]byte, min(people, 16)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig := c.key.Sign(board.SignBeat, raw)
+		if err := tp.judgeBeat(b.mesh.self, &weftv1.Signed{Object: raw, Key: cyd.node[:], Signature: sig[:]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wanted := func() (now bool, last time.Time) {
+		a.mesh.voices.mu.Lock()
+		defer a.mesh.voices.mu.Unlock()
+		return a.mesh.voices.mu.wanted[cyd], a.mesh.voices.mu.asked[cyd]
+	}
+	beat(0)
+	eventually(t, "what cyd said while she was away is asked for", func() bool { _, last := wanted(); return !last.IsZero() }, a)
+	_, first := wanted()
+	beat(16)
+	if now, last := wanted(); now || last != first {
+		t.Error("what is known is asked for")
+	}
+	a.heard().locked(func() { a.heard().differ = true })
+	beat(17)
+	eventually(t, "what is missing is asked for", func() bool { now, last := wanted(); return now || last != first }, a)
 }

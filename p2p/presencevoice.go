@@ -82,7 +82,7 @@ func (p *presence) open(ctx context.Context, id peer.ID, n board.NodeID) {
 	}
 	v := &voice{p: p, node: n, peer: id, s: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	x.out = v
-	x.wholeAt, x.wholes, x.digests = time.Time{}, 0, time.Time{}                      // what was asked on an earlier stream may be lost
+	x.caught, x.digests = false, time.Time{}                                          // what was asked on an earlier stream may be lost
 	x.pulseAt = time.Now().Add(pulseEvery*3/4 + pulseEvery/2*time.Duration(n[0])/256) // after that which follows here
 	p.wg.Go(v.wait)
 	p.wg.Go(v.write)

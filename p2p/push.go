@@ -265,6 +265,7 @@ func (t *topic) beat(ctx context.Context, regular bool) {
 		Team: t.team[:], Node: t.m.self[:], Boot: t.m.boot[:], Number: t.number, Incarnation: 1,
 		LeaseMs: uint32(leaseTime / time.Millisecond), Digest: digest[:], SentHlc: uint64(board.HLCAt(t.m.o.Now())),
 	}
+	b.PeopleNumber, b.People = t.m.voices.peopleDigest(t.team)
 	boards := make([]board.ID, 0, len(t.moved))
 	for id := range t.moved {
 		boards = append(boards, id)

@@ -504,6 +504,8 @@ type Beat struct {
 	Heads         []*Head                `protobuf:"bytes,7,rep,name=heads,proto3" json:"heads,omitempty"`   // of this node's logs that moved
 	Digest        []byte                 `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"` // of the team's vectors
 	SentHlc       uint64                 `protobuf:"fixed64,9,opt,name=sent_hlc,json=sentHlc,proto3" json:"sent_hlc,omitempty"`
+	PeopleNumber  uint64                 `protobuf:"varint,10,opt,name=people_number,json=peopleNumber,proto3" json:"people_number,omitempty"` // of its last PresenceBeat in the team; 0: there was none in this boot
+	People        []byte                 `protobuf:"bytes,11,opt,name=people,proto3" json:"people,omitempty"`                                  // that one's digest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +601,20 @@ func (x *Beat) GetSentHlc() uint64 {
 		return x.SentHlc
 	}
 	return 0
+}
+
+func (x *Beat) GetPeopleNumber() uint64 {
+	if x != nil {
+		return x.PeopleNumber
+	}
+	return 0
+}
+
+func (x *Beat) GetPeople() []byte {
+	if x != nil {
+		return x.People
+	}
+	return nil
 }
 
 type TopicMessage struct {
@@ -3815,7 +3831,7 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\"M\n" +
 	"\x04Push\x12 \n" +
 	"\x04runs\x18\x01 \x03(\v2\f.weft.v1.RunR\x04runs\x12#\n" +
-	"\x05heads\x18\x02 \x03(\v2\r.weft.v1.HeadR\x05heads\"\xef\x01\n" +
+	"\x05heads\x18\x02 \x03(\v2\r.weft.v1.HeadR\x05heads\"\xac\x02\n" +
 	"\x04Beat\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\fR\x04team\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\fR\x04node\x12\x12\n" +
@@ -3825,7 +3841,10 @@ const file_weft_v1_peer_proto_rawDesc = "" +
 	"\blease_ms\x18\x06 \x01(\rR\aleaseMs\x12#\n" +
 	"\x05heads\x18\a \x03(\v2\r.weft.v1.HeadR\x05heads\x12\x16\n" +
 	"\x06digest\x18\b \x01(\fR\x06digest\x12\x19\n" +
-	"\bsent_hlc\x18\t \x01(\x06R\asentHlc\"\xbb\x01\n" +
+	"\bsent_hlc\x18\t \x01(\x06R\asentHlc\x12#\n" +
+	"\rpeople_number\x18\n" +
+	" \x01(\x04R\fpeopleNumber\x12\x16\n" +
+	"\x06people\x18\v \x01(\fR\x06people\"\xbb\x01\n" +
 	"\fTopicMessage\x12#\n" +
 	"\x04push\x18\x01 \x01(\v2\r.weft.v1.PushH\x00R\x04push\x12%\n" +
 	"\x04beat\x18\x02 \x01(\v2\x0f.weft.v1.SignedH\x00R\x04beat\x12-\n" +
