@@ -24,7 +24,11 @@ const (
 	livePatienceBack = 4
 	// liveAge: of a peer to which something waits for so long, more live messages would come too late.
 	liveAge = time.Second
+	// liveRest is how long a stream isn't read after what was too much.
+	liveRest = 2 * time.Millisecond
 )
+
+var errLiveTooOften = rejected{"too_often", false}
 
 // SendLive sends signed live messages of one of this node's people: to the given nodes or, without any, to all of the team.
 // Where a peer is behind it waits a moment. It says to how many they went, and how many nodes that run they couldn't be
@@ -164,8 +168,9 @@ func (p *presence) takeLive(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 		return rejected{"unknown_device", false}
 	case !b.InTime(p.m.o.Now()):
 		return rejected{"expired", false}
-	case !p.mayHearLive(from, b):
-		return rejected{"too_often", false}
+	}
+	if err := p.chargeLive(from, b); err != nil {
+		return err
 	}
 	if !board.Verify(b.Device, board.SignLive, s.Object, s.Signature) {
 		return rejected{"bad_signature", true}
@@ -178,15 +183,21 @@ func (p *presence) takeLive(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 	case errors.Is(err, hub.ErrExpired):
 		return rejected{"expired", false}
 	case errors.As(err, new(*hub.BusyError)):
-		return rejected{"too_often", false}
+		return errLiveTooOften
 	}
 	return err
 }
 
-// mayHearLive takes a batch off what a peer may say and pass on.
-func (p *presence) mayHearLive(from board.NodeID, b *hub.Batch) bool {
+// chargeLive takes a batch off what a peer may say and pass on.
+func (p *presence) chargeLive(from board.NodeID, b *hub.Batch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	x := p.mu.mates[from]
-	return x != nil && x.live.Take(hub.PeerLive, p.m.o.Now(), len(b.Events), b.Bytes) == 0
+	switch {
+	case x == nil: // it has just come to the team, or left it
+		return rejected{"unknown_origin", false}
+	case x.live.Take(hub.PeerLive, p.m.o.Now(), len(b.Events), b.Bytes) > 0:
+		return errLiveTooOften
+	}
+	return nil
 }

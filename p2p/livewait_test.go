@@ -128,3 +128,19 @@ func TestWhoIsGoneIsntWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// A stream with more live messages than may come is read slowly, and one that is in order isn't held up.
+func TestWhoSaysTooMuchLiveIsReadSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &ear{p: &presence{m: &Mesh{ctx: t.Context()}}}
+		for _, x := range []struct {
+			err  error
+			want time.Duration
+		}{{nil, 0}, {rejected{"expired", false}, 0}, {errLiveTooOften, liveRest}} {
+			began := time.Now()
+			if e.restAfter(x.err); time.Since(began) != x.want {
+				t.Errorf("after %v it rests %s", x.err, time.Since(began))
+			}
+		}
+	})
+}

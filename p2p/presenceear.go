@@ -178,6 +178,7 @@ func (e *ear) take(f *weftv1.PresenceFrame, size int) error {
 		}
 	case *weftv1.PresenceFrame_Live:
 		err = e.p.takeLive(e.node, board.TeamID{}, f.Live)
+		e.restAfter(err)
 	case *weftv1.PresenceFrame_Setting:
 		if may(e.sets) {
 			err = e.p.takeSetting(e, f.Setting)
@@ -231,6 +232,17 @@ func (e *ear) wait(size int) error {
 		return err
 	}
 	return e.bytes.WaitN(e.p.m.ctx, size)
+}
+
+// restAfter puts off reading for a moment after live messages that were too many: even to refuse them costs something.
+func (e *ear) restAfter(err error) {
+	if !errors.Is(err, errLiveTooOften) {
+		return
+	}
+	select {
+	case <-time.After(liveRest):
+	case <-e.p.m.ctx.Done():
+	}
 }
 
 // mayAsk says whether the peer may be told a state that it asked for, which is so once in a while for each.

@@ -29,8 +29,8 @@ var presenceBugs = []bug{
 	{
 		name: "have forged live messages cost the node that they name",
 		file: "p2p/live.go",
-		old:  "!p.mayHearLive(from, b)",
-		new:  "!p.mayHearLive(b.Node, b)",
+		old:  "p.chargeLive(from, b)",
+		new:  "p.chargeLive(b.Node, b)",
 
 		tests: "TestForgedLiveMessages", packages: []string{"./p2p"},
 	},
