@@ -64,7 +64,7 @@ func (m *Mesh) SendBeat(t board.TeamID, b *weftv1.PresenceBeat) {
 		m.log.Error("a beat wasn't sent", "team", t.String(), "err", err)
 		return
 	}
-	f, ok := m.voices.encodeSpoken(beatFrame(s), t)
+	f, ok := m.voices.encodeSpoken(beatFrame(m.voices.short(s)), t)
 	if !ok {
 		return
 	}

@@ -167,7 +167,7 @@ func (e *ear) take(f *weftv1.PresenceFrame, size int) error {
 		if err := e.wait(size); err != nil {
 			return err
 		}
-		err = e.p.takeBeat(e.node, board.TeamID{}, f.Beat)
+		err = e.p.takeBeat(e.node, board.TeamID{}, e.long(f.Beat))
 	case *weftv1.PresenceFrame_Ask:
 		if may(e.asks) {
 			err = e.p.takeAsk(e, f.Ask)
