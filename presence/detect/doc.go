@@ -16,12 +16,16 @@
 //
 //	probe ──no answer in srtt+4·rttvar (0.3 to 5 s)──▶ three others probe it in our place
 //	  ──silence──▶ suspected: said to whoever shares a team with it and hasn't heard
-//	  ──patience (1.5 s, or 5 time-outs; more with measured loss and with our own poor health)──▶ dead
+//	  ──patience (1.5 s, or 3 time-outs; more with measured loss and with our own poor health)──▶ dead
 //
 // A connection that is lost and not found again within 2 s leads to the second step. A suspect that hears of it says, with
 // a higher incarnation under its signature, that it runs; such words are passed on to who accused it. A word with a later
 // boot replaces what was known of an earlier one, and a goodbye ends it at once.
 //
-// What others say of a third node without its signature (they reached it) only holds off suspicion, and only for VouchFor
-// after it was last heard itself, so that a liar can't keep a dead node for longer than a lease lasts.
+// Others are believed about a third node what it has signed, and nothing else: who probes it in our place brings its signature
+// of bytes that we chose. So a liar doesn't keep a dead node alive either.
+//
+// A loop that is late takes what it lost off all deadlines. Its health recovers by itself, by one in half a second, and deadlines
+// go by our health as it is when they are looked at: a machine that was busy finds a death in time again a few seconds after.
+// What was measured while one of both sides was late says little of the way between them; who answers says whether it was.
 package detect
