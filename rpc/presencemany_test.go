@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
 	"weft/client"
 	"weft/presence"
+	"weft/presence/hub"
 	"weft/rpc/rpctest"
 	"weft/team"
 )
@@ -261,5 +263,76 @@ func TestOfALargeTeamCountsAndThePeopleLookedAtAreShown(t *testing.T) {
 		if want := map[bool]string{true: "online", false: "offline"}[i < 500]; states[who.User.String()] != want {
 			t.Fatalf("%s is shown as %q in a page, not %s", who.Name, states[who.User.String()], want)
 		}
+	}
+}
+
+// A node that stops says goodbye for all of its people when it goes: the end of its API makes nobody vanish before that.
+func TestTheEndOfTheAPILosesNoSession(t *testing.T) {
+	r := rpctest.Start(t)
+	id := r.Team(t, "crew")
+	r.Hub.Own().Close(true)
+	shown(t, r, "ada", "offline")
+	s, err := r.Client.Presence.Attach(t.Context(), connect.NewRequest(&weftv1.AttachRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w, err := r.Hub.Watch(hub.WatchFilter{Viewer: r.Identity.User, Teams: []board.TeamID{id}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.StopServing()
+	for s.Receive() { // until the stream has ended
+	}
+	if _, err := r.Hub.Set(r.Identity.User, nil, presence.Setting{Availability: presence.Busy, Status: "still here"}, false); err != nil {
+		t.Fatal(err)
+	}
+	for { // what follows a change is shown with it, or after it
+		b, err := w.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p presence.Person
+		for _, v := range b.Snapshot {
+			p = v.People[0]
+		}
+		for _, c := range b.Changes {
+			p = c.Person
+		}
+		if p.State == presence.Reconnecting {
+			t.Fatal("she is shown as reconnecting")
+		}
+		if p.State == presence.Busy && p.Status == "still here" {
+			return
+		}
+	}
+}
+
+// Of a team that was disbanded nobody is shown, and nobody can be reached.
+func TestADisbandedTeamShowsNobody(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	shown(t, r, "ada", "online")
+	must(t, r.Client.Teams.Disband, &weftv1.DisbandRequest{Team: "crew"})
+	for name, call := range map[string]func() error{
+		"snapshot": func() error {
+			_, err := r.Client.Presence.Snapshot(t.Context(), connect.NewRequest(&weftv1.PresenceSnapshotRequest{Team: "crew"}))
+			return err
+		},
+		"set": func() error {
+			_, err := r.Client.Presence.SetPresence(t.Context(), connect.NewRequest(&weftv1.SetPresenceRequest{Team: "crew", State: "busy"}))
+			return err
+		},
+		"why": func() error {
+			_, err := r.Client.Presence.Why(t.Context(), connect.NewRequest(&weftv1.PresenceWhyRequest{Team: "crew", User: "ada"}))
+			return err
+		},
+		"say": func() error {
+			_, err := r.Client.Say(t.Context(), "crew", &weftv1.LiveSend{Body: []byte("anybody?")})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, call(), "TEAM_CLOSED", connect.CodeFailedPrecondition) })
 	}
 }

@@ -47,6 +47,7 @@ type Rig struct {
 
 	t       testing.TB
 	stop    func()
+	serving func() // ends it
 	telling sync.Mutex
 }
 
@@ -122,18 +123,24 @@ func (r *Rig) start() {
 	go func() { served <- rpc.Serve(ctx, l, h, r.Log) }()
 	r.Client = client.New(client.Options{Socket: r.Socket})
 	c := r.Client
-	r.stop = func() {
-		c.Close()
+	r.serving = sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {
 			r.t.Error(err)
 		}
+	})
+	r.stop = func() {
+		c.Close()
+		r.serving()
 		stopHub()
 		if err := st.Close(); err != nil {
 			r.t.Error(err)
 		}
 	}
 }
+
+// StopServing ends the API only; the node goes on until Stop.
+func (r *Rig) StopServing() { r.serving() }
 
 // Stop ends the API and closes the store; a second call does nothing.
 func (r *Rig) Stop() {
