@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -25,6 +26,7 @@ const (
 	recordsPerMin  = 20 // new records of one node that are taken and passed on
 	maxRecordAddrs = 32
 	keptAddrs      = 8 // addresses that worked, kept for a peer
+	maxAddrText    = 512
 )
 
 // recordsChanged tells the loop that this node has new addresses.
@@ -212,6 +214,16 @@ func (m *Mesh) learn(t board.TeamID, envelope []byte, from board.NodeID) bool {
 	m.peers.alive(rec.PeerID)
 	m.hint(l)
 	return true
+}
+
+// addrTexts are addresses as texts, those left out that can't be told on: anybody may sign some that are no UTF-8.
+func addrTexts(addrs []ma.Multiaddr) (out []string) {
+	for _, a := range addrs {
+		if text := a.String(); len(text) <= maxAddrText && utf8.ValidString(text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // passOn sends a peer record to the team's nodes but the one that it came from. Called by the loop.

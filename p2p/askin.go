@@ -97,7 +97,7 @@ func (m *Mesh) knockOpen(ctx context.Context, t board.TeamID, link *weftv1.Invit
 
 // request leaves a request to be let in, and sees to it that this node goes on asking what became of it.
 func (m *Mesh) request(ctx context.Context, t board.TeamID, link *weftv1.InviteLink, at *weftv1.InviteKey, o *weftv1.TeamOffer, note string) (JoinResult, error) {
-	a, err := m.asks.keep(t, o.Name, link, note)
+	a, err := m.asks.keep(t, cutText(o.Name, team.MaxName), link, note)
 	if err != nil {
 		return JoinResult{}, lobbyError{err}
 	}

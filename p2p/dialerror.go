@@ -78,7 +78,7 @@ func hostOf(a ma.Multiaddr) string {
 		return ""
 	}
 	first, _ := ma.SplitFirst(a)
-	return first.Value()
+	return cutText(first.Value(), maxAddrText)
 }
 
 // hostsOf are the different hosts of some addresses, for people.

@@ -1,12 +1,16 @@
 package p2p
 
 import (
+	"errors"
 	"slices"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/record"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"weft/board"
@@ -103,5 +107,48 @@ func TestStrangersOnTheLocalNetworkAreLeftAlone(t *testing.T) {
 	}
 	if !a.hasAddress(b.mesh.ID(), addr) {
 		t.Error("a teammate's address was not kept")
+	}
+}
+
+// A teammate may sign addresses that are no text, or that nobody could read to the end. They are told to nobody: the API takes
+// UTF-8 only, and so do the lobby's answers.
+func TestAddressesThatAreNoTextAreToldToNobody(t *testing.T) {
+	a, b := newNode(t, "ada"), newNode(t, "bob")
+	id := a.found("crew")
+	a.letIn(id, b)
+	bobsKey, err := privateKey(b.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := b.mesh.ID()
+	name := append([]byte{54, 3}, 0xff, 0xfe, 0xfd) // dns4
+	bad, err := ma.NewMultiaddrBytes(append(name, 6, 0x0f, 0xa1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := record.Seal(&peer.PeerRecord{PeerID: bob, Addrs: []ma.Multiaddr{bad, ma.StringCast("/ip4/192.0.2.7/tcp/4001")}, Seq: 1 << 62}, bobsKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := e.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.stop()
+	eventually(t, "bob is gone", func() bool { return !a.connectedTo(bob) }, a)
+	a.mesh.learn(id, raw, a.mesh.self)
+	a.mesh.host.Peerstore().AddAddr(bob, bad, time.Hour) // as libp2p's own protocols would
+	told := a.mesh.addressesOf(board.NodeID(b.key.Public()))
+	for _, p := range a.mesh.Peers() {
+		told = append(append(told, p.Addrs...), p.LastError)
+	}
+	told = append(told, unreached(&swarm.DialError{Peer: bob, DialErrors: []swarm.TransportError{{Address: bad, Cause: errors.New("no")}}}).Error())
+	if len(told) < 3 {
+		t.Fatalf("told only %q", told)
+	}
+	for _, text := range told {
+		if !utf8.ValidString(text) {
+			t.Errorf("told %q", text)
+		}
 	}
 }

@@ -152,9 +152,7 @@ func (m *Mesh) addressesOf(n board.NodeID) (out []string) {
 	}
 	r, err := e.Record()
 	if rec, ok := r.(*peer.PeerRecord); ok && err == nil {
-		for _, a := range rec.Addrs[:min(len(rec.Addrs), maxRecordAddrs/2)] {
-			out = append(out, a.String())
-		}
+		out = addrTexts(rec.Addrs[:min(len(rec.Addrs), maxRecordAddrs/2)])
 	}
 	return out
 }

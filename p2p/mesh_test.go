@@ -27,12 +27,27 @@ func TestJoinPostRead(t *testing.T) {
 		return k == 2 && n == 2
 	}, a, b)
 	for _, n := range []*testNode{a, b} {
-		if p := n.mesh.Peers(); len(p) != 1 || p[0].RTT <= 0 || len(p[0].Teams) != 1 {
-			t.Errorf("%s says of its peer: %+v", n.name, p)
-		}
+		eventually(t, n.name+" knows how far its peer is", func() bool {
+			p := n.mesh.Peers()
+			return len(p) == 1 && p[0].RTT > 0 && len(p[0].Teams) == 1
+		}, a, b)
 		if n.counters()["topic_messages_total/accepted"] == 0 {
 			t.Errorf("%s heard none of the posts on the topic:%s", n.name, n.describe())
 		}
+	}
+}
+
+// Over TCP nobody but the two ends themselves can say how far they are from each other.
+func TestBothEndsKnowTheirRoundTripOverTCP(t *testing.T) {
+	onlyTCP := func(n *testNode) { n.listen = []string{"/ip4/127.0.0.1/tcp/0"} }
+	a, b := newNode(t, "ada", onlyTCP), newNode(t, "bob", onlyTCP)
+	id := a.found("crew")
+	a.letIn(id, b)
+	for _, n := range []*testNode{a, b} {
+		eventually(t, n.name+" knows how far its peer is", func() bool {
+			p := n.mesh.Peers()
+			return len(p) == 1 && p[0].RTT > 0
+		}, a, b)
 	}
 }
 

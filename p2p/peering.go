@@ -299,8 +299,12 @@ func (p *peering) linked(k *link) {
 		t.whys, t.nextWhy = 0, time.Time{}
 	}
 	p.mu.Unlock()
-	if c := k.s.Conn(); k.governance && c.Stat().Direction == network.DirOutbound {
+	c := k.s.Conn()
+	if k.governance && c.Stat().Direction == network.DirOutbound {
 		p.wg.Go(func() { p.keepAddress(k.peer, c.RemoteMultiaddr()) })
+	}
+	if k.governance && k.s.Stat().Direction == network.DirInbound {
+		p.wg.Go(func() { p.measure(c) })
 	}
 	p.links.nudge()
 	p.nudge()

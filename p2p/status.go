@@ -167,9 +167,10 @@ func (m *Mesh) Peers() []PeerInfo { return m.peers.list() }
 
 // connInfo fills in what is known of p's connections.
 func (m *Mesh) connInfo(i *PeerInfo) {
+	var addrs []ma.Multiaddr
 	for _, c := range m.host.Network().ConnsToPeer(i.ID) {
 		i.Connected = true
-		i.Addrs = append(i.Addrs, c.RemoteMultiaddr().String())
+		addrs = append(addrs, c.RemoteMultiaddr())
 		var q *quic.Conn
 		if c.As(&q) {
 			i.RTT = q.ConnectionStats().SmoothedRTT
@@ -183,10 +184,9 @@ func (m *Mesh) connInfo(i *PeerInfo) {
 		i.RTT = m.host.Peerstore().LatencyEWMA(i.ID)
 	}
 	if !i.Connected {
-		for _, a := range m.host.Peerstore().Addrs(i.ID) {
-			i.Addrs = append(i.Addrs, a.String())
-		}
+		addrs = m.host.Peerstore().Addrs(i.ID)
 	}
+	i.Addrs = addrTexts(addrs)
 }
 
 // ownLog asks teammates for this node's own log in a board before the first append after a start, so that a restored
