@@ -54,5 +54,5 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 }
 
 func tooLargeRequest() *refusal {
-	return refuse(reasonTooLarge, "couldn't read the request: it has more than %d bytes", MaxRequest).hint("send fewer posts in one call")
+	return refuse(reasonTooLarge, "couldn't read the request: it has more than %d bytes", MaxRequest).hint("send less in one call")
 }

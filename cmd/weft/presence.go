@@ -114,7 +114,7 @@ milliseconds since 1970.`,
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what changes, until interrupted")
 	cmd.Flags().BoolVar(&devices, "devices", false, "show each person's devices, and what they share")
 	cmd.Flags().StringArrayVar(&of, "of", nil, "only this `USER`; may be repeated")
-	cmd.AddCommand(a.presenceSetCommand(), a.presenceWhyCommand(), a.presencePayloadCommand())
+	cmd.AddCommand(a.presenceSetCommand(), a.presenceIdleCommand(), a.presenceWhyCommand(), a.presencePayloadCommand())
 	return cmd
 }
 

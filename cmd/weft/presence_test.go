@@ -82,6 +82,7 @@ func TestLittleTimeIsNotNone(t *testing.T) {
 func TestEmptyWordsAreWrongUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"presence", "set", "online", "--team", ""}, {"presence", "set", "--clear", "--team", ""}, {"presence", "set", "--status", "x"}, {"presence", "set", "--for", "1h"},
+		{"presence", "idle", "--over", "--for", "5m"}, {"presence", "idle", "--for", "-5m"},
 		{"say", "crew", ""}, {"say", "crew", "", "--kind", ""}, {"say", "crew"},
 	} {
 		var out, errs bytes.Buffer

@@ -172,7 +172,7 @@ func (a *app) remindOfInvisible(ctx context.Context, c *client.Client) error {
 // until is how long a state is to hold, in milliseconds.
 func until(d time.Duration) (uint64, error) {
 	if d < 0 {
-		return 0, wrongUsage("--for: %s is in the past", d)
+		return 0, wrongUsage("--for: %s is less than nothing", d)
 	}
 	return wholeMs(d), nil
 }
@@ -280,6 +280,52 @@ that holds only now. It is not stored; --erase takes it back. weft presence --de
 		}),
 	}
 	cmd.Flags().BoolVar(&erase, "erase", false, "take it back")
+	return cmd
+}
+
+func (a *app) presenceIdleCommand() *cobra.Command {
+	var during time.Duration
+	var over bool
+	cmd := &cobra.Command{
+		Use:   "idle",
+		Short: "Report that nobody uses this machine, which shows its user as away",
+		Long: `For the hooks that desktops run when nobody uses them, and when somebody does again. The user is shown as away while no
+other device of theirs is used, and online with --over. It holds until it is reported otherwise or the daemon stops.`,
+		Example: `  weft presence idle --for 5m
+  weft presence idle --over
+  swayidle timeout 300 'weft presence idle --for 5m' resume 'weft presence idle --over'`,
+		Args: exactly(),
+		RunE: action(func(cmd *cobra.Command, args []string) error {
+			if over && during != 0 {
+				return wrongUsage("--for says how long nobody has used it, --over that somebody does: give one of them")
+			}
+			ms, err := until(during)
+			if err != nil {
+				return err
+			}
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if _, err := call(cmd.Context(), c.Presence.Report, &weftv1.ReportRequest{Idle: !over, IdleMs: ms}); err != nil {
+				return err
+			}
+			out := struct {
+				Idle   bool   `json:"idle"`
+				IdleMs uint64 `json:"idle_ms"`
+			}{!over, ms}
+			return a.print(out, func() {
+				if over {
+					a.say("Reported: somebody uses this machine.")
+					return
+				}
+				a.say("Reported: nobody uses this machine.")
+			})
+		}),
+	}
+	cmd.Flags().DurationVar(&during, "for", 0, "for how long nobody has, like 5m")
+	cmd.Flags().BoolVar(&over, "over", false, "somebody uses it again")
 	return cmd
 }
 
