@@ -136,18 +136,31 @@ func (s *liveService) Subscribe(ctx context.Context, req *connect.Request[weftv1
 		if err != nil {
 			return whyEnded(ctx, explainHub(err))
 		}
-		res := &weftv1.LiveSubscribeResponse{Dropped: dropped, Events: make([]*weftv1.LiveEvent, 0, len(events))}
-		for _, e := range events {
-			res.Events = append(res.Events, s.wireLive(e))
-		}
-		if err := stream.Send(res); err != nil {
-			return whyEnded(ctx, err)
+		for len(events) > 0 {
+			res := &weftv1.LiveSubscribeResponse{Dropped: dropped}
+			res.Events, events = s.wireLives(events)
+			if err := stream.Send(res); err != nil {
+				return whyEnded(ctx, err)
+			}
+			dropped = 0
 		}
 	}
 }
 
-// maxKinds is how many kinds a stream may name.
-const maxKinds = 64
+const (
+	maxKinds      = 64      // that a stream may name
+	fullLive      = 1 << 20 // bytes of bodies after which a response is full: slow readers are many
+	fullLiveCount = 1 << 12 // and so many messages
+)
+
+// wireLives are as many events as go in one response, and the rest.
+func (s *liveService) wireLives(events []*hub.LiveEvent) (out []*weftv1.LiveEvent, rest []*hub.LiveEvent) {
+	for size := 0; len(events) > 0 && size < fullLive && len(out) < fullLiveCount; events = events[1:] {
+		out = append(out, s.wireLive(events[0]))
+		size += len(events[0].Body)
+	}
+	return out, events
+}
 
 func (s *liveService) wireLive(e *hub.LiveEvent) *weftv1.LiveEvent {
 	out := &weftv1.LiveEvent{

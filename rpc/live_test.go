@@ -331,3 +331,35 @@ func TestWhoSaysTooMuchIsToldWhenToGoOn(t *testing.T) {
 	_, err = r.Client.Say(t.Context(), "crew", large...)
 	refused(t, err, "QUOTA", connect.CodeResourceExhausted)
 }
+
+// What a slow reader finds comes in responses of a bounded size, in order, with what was dropped told once.
+func TestALateReaderGetsBoundedResponses(t *testing.T) {
+	a, b, _ := pair(t)
+	shown(t, a, "bob", "online")
+	l := listen(t, b, &weftv1.LiveSubscribeRequest{})
+	const calls, each = 40, 12 // more than the connection holds
+	var batch []*weftv1.LiveSend
+	for range each {
+		batch = append(batch, &weftv1.LiveSend{Body: make([]byte, 16<<10)})
+	}
+	for range calls {
+		say(t, a, batch...)
+	}
+	dropped, got := 0, 0
+	for got+dropped < calls*each {
+		if !l.stream.Receive() {
+			t.Fatalf("the stream has ended: %v", l.stream.Err())
+		}
+		size := 0
+		for _, e := range l.stream.Msg().Events {
+			size += len(e.Body)
+		}
+		if size > 1<<20+16<<10 {
+			t.Fatalf("a response of %d bytes", size)
+		}
+		got, dropped = got+len(l.stream.Msg().Events), dropped+int(l.stream.Msg().Dropped)
+	}
+	if got+dropped != calls*each {
+		t.Errorf("%d heard and %d dropped, of %d", got, dropped, calls*each)
+	}
+}
