@@ -140,7 +140,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	g.Go(func() error { return m.subs.run(ctx) })
 	g.Go(func() error { return m.peers.run(ctx) })
 	g.Go(func() error { return m.voices.run(ctx) })
-	g.Go(func() error { return m.voices.prober.run(ctx) })
+	g.Go(func() error { return m.probes.run(ctx) })
 	g.Go(func() error { return m.book.run(ctx, m) })
 	g.Go(func() error { return m.asks.run(ctx) })
 	g.Go(func() error { return m.comeHomes(ctx) })

@@ -63,46 +63,11 @@ type Presence interface {
 	Lease(n board.NodeID, until time.Time)
 }
 
-// health is what failure detection says of a node.
-type health uint8
-
-const (
-	healthUnknown health = iota // never heard of since the start
-	healthAlive
-	healthSuspected
-	healthDead
-	healthLeft // it said goodbye
-)
-
-// prober is the failure detector's part of the mesh. Its methods must not wait; health is called with presence.mu held.
-type prober interface {
-	up(n board.NodeID)                                                  // a stream to n can be used
-	down(n board.NodeID)                                                // no more
-	changed()                                                           // presence.neighbours has changed
-	receive(from board.NodeID, f *weftv1.PresenceFrame)                 // probes, answers, suspicions
-	said(from board.NodeID, w *weftv1.NodeAlive, signed *weftv1.Signed) // a node's own word, by itself; its signature is good
-	relayed(n board.NodeID)                                             // something new that n signed came through others
-	health(n board.NodeID) health
-	run(ctx context.Context) error
-}
-
-type noProber struct{}
-
-func (noProber) up(board.NodeID)                             {}
-func (noProber) down(board.NodeID)                           {}
-func (noProber) changed()                                    {}
-func (noProber) receive(board.NodeID, *weftv1.PresenceFrame) {}
-func (noProber) said(board.NodeID, *weftv1.NodeAlive, *weftv1.Signed) {
-}
-func (noProber) relayed(board.NodeID)          {}
-func (noProber) health(board.NodeID) health    { return healthUnknown }
-func (noProber) run(ctx context.Context) error { <-ctx.Done(); return nil }
-
 // presence keeps one outgoing stream to each connected node that shares a team, and reads theirs.
 type presence struct {
 	m      *Mesh
-	people Presence // nil: none
-	prober prober
+	people Presence      // nil: none
+	prober *probing      // its methods don't wait
 	wake   chan struct{} // capacity one
 	wg     sync.WaitGroup
 
@@ -151,7 +116,7 @@ type mate struct {
 type differs struct{ people, boards bool }
 
 func newPresence(m *Mesh) *presence {
-	p := &presence{m: m, people: m.o.Presence, prober: noProber{}, wake: make(chan struct{}, 1)}
+	p := &presence{m: m, people: m.o.Presence, wake: make(chan struct{}, 1)}
 	p.mu.mates = map[board.NodeID]*mate{}
 	p.mu.words = map[board.NodeID]*heardWord{}
 	p.mu.seen = map[seenKey]seenBeat{}
@@ -163,12 +128,7 @@ func newPresence(m *Mesh) *presence {
 	return p
 }
 
-func (p *presence) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
+func (p *presence) nudge() { nudge(p.wake) }
 
 // run keeps the streams and pulses until ctx ends, and says goodbye then.
 func (p *presence) run(ctx context.Context) error {

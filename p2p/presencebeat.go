@@ -10,20 +10,11 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	people "weft/presence"
 	"weft/presence/hub"
 )
 
 var _ hub.Wire = (*Mesh)(nil)
-
-const (
-	// maxBeat bytes of a PresenceBeat, so that it fits into a topic message too.
-	maxBeat = 224 << 10
-	// maxBeatPeople in one beat, and maxBeatPages of one state.
-	maxBeatPeople = 2000
-	maxBeatPages  = 1024
-	// maxStatus bytes of a status line.
-	maxStatus = 256
-)
 
 // seenKey: what came on the topic is counted apart, too.
 type seenKey struct {
@@ -45,7 +36,7 @@ func (p *presence) signBeat(b *weftv1.PresenceBeat) (*weftv1.Signed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("couldn't encode a beat: %w", err)
 	}
-	if len(raw) > maxBeat {
+	if len(raw) > people.MaxBeat {
 		return nil, fmt.Errorf("couldn't send a beat of %d bytes: %w", len(raw), board.ErrTooLarge)
 	}
 	sig := p.m.o.Key.Sign(board.SignPresence, raw)
@@ -113,7 +104,7 @@ func (m *Mesh) SendSetting(homes []board.NodeID, set *weftv1.OwnSetting) {
 
 // takeSetting takes what one of this node's people has set at another of their homes.
 func (p *presence) takeSetting(e *ear, s *weftv1.OwnSetting) error {
-	if len(s.User) != 32 || len(s.Team) != 0 && len(s.Team) != 32 || len(s.Status) > maxStatus {
+	if len(s.User) != 32 || len(s.Team) != 0 && len(s.Team) != 32 || len(s.Status) > people.MaxStatus {
 		return rejected{"malformed", true}
 	}
 	u := board.UserID(s.User)
@@ -154,7 +145,7 @@ func (p *presence) whole(k wholeKey, to board.NodeID) (out []spoken) {
 // takeBeat judges a beat that came on from's stream or, with a team, on that team's topic: the cheap parts first, then its
 // one signature. An error is rejected, or Presence's.
 func (p *presence) takeBeat(from board.NodeID, topic board.TeamID, s *weftv1.Signed) error {
-	if len(s.GetObject()) > maxBeat {
+	if len(s.GetObject()) > people.MaxBeat {
 		return rejected{"too_large", true}
 	}
 	b := new(weftv1.PresenceBeat)
@@ -162,7 +153,7 @@ func (p *presence) takeBeat(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 		return err
 	}
 	if len(b.Node) != 32 || !bytes.Equal(b.Node, s.Key) || len(b.Team) != 32 || len(b.Boot) != 16 || b.Number == 0 || len(b.Digest) != 16 ||
-		len(b.People) > maxBeatPeople || b.Pages > maxBeatPages || b.Whole && b.Page >= b.Pages || !b.Whole && (b.Page != 0 || b.Pages > 1) {
+		len(b.People) > people.MaxPeople || b.Pages > people.MaxPages || b.Whole && b.Page >= b.Pages || !b.Whole && (b.Page != 0 || b.Pages != 0) {
 		return rejected{"malformed", true}
 	}
 	n, t := board.NodeID(b.Node), board.TeamID(b.Team)

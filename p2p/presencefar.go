@@ -6,6 +6,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence/detect"
 )
 
 const (
@@ -53,9 +54,9 @@ func (p *presence) far(t board.TeamID) (out []*mate) {
 		if x == nil || x.out != nil {
 			continue
 		}
-		switch p.prober.health(n) {
-		case healthAlive, healthSuspected:
-		case healthUnknown:
+		switch h, _ := p.prober.of(n); h.State {
+		case detect.Alive, detect.Suspected:
+		case detect.Unknown:
 			cut := time.Since(x.cut)
 			if (cut < linkTime || cut > unsureFor) && time.Since(x.relayed) > leaseTime {
 				continue

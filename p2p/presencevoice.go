@@ -128,12 +128,7 @@ func (v *voice) wait() {
 // reset ends the stream at once.
 func (v *voice) reset() { v.s.Reset() }
 
-func (v *voice) nudge() {
-	select {
-	case v.wake <- struct{}{}:
-	default:
-	}
-}
+func (v *voice) nudge() { nudge(v.wake) }
 
 // queueing is what became of a frame.
 type queueing uint8

@@ -36,10 +36,9 @@ type probing struct {
 		sync.Mutex
 		events []detect.Event
 		health map[board.NodeID]detect.Health
+		trips  map[board.NodeID]time.Duration // how far they are, where that was measured
 	}
 }
-
-var _ prober = (*probing)(nil)
 
 func newProbing(m *Mesh) *probing {
 	m.voices.mu.Lock()
@@ -48,7 +47,7 @@ func newProbing(m *Mesh) *probing {
 	p := &probing{m: m, wake: make(chan struct{}, 1), word: word, salt: newSalt()}
 	p.d = detect.New(detect.Config{Self: m.self, Boot: m.boot, BootMs: bootMs, Rand: m.random(randomProbing), Proof: p.proved})
 	p.own = p.d.Own()
-	p.mu.health = map[board.NodeID]detect.Health{}
+	p.mu.health, p.mu.trips = map[board.NodeID]detect.Health{}, map[board.NodeID]time.Duration{}
 	return p
 }
 
@@ -66,12 +65,10 @@ func (p *probing) tell(needed bool, evs ...detect.Event) {
 		p.m.stats.refused.WithLabelValues("probe_queue_full").Inc()
 		return
 	}
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	nudge(p.wake)
 }
 
+// up: a stream to n can be used; down: no more; relayed: something new that n signed came through others.
 func (p *probing) up(n board.NodeID)      { p.tell(true, detect.Connected{Node: n}) }
 func (p *probing) down(n board.NodeID)    { p.tell(true, detect.Disconnected{Node: n}) }
 func (p *probing) relayed(n board.NodeID) { p.tell(false, detect.Relayed{Node: n}) }
@@ -94,21 +91,6 @@ func (p *probing) of(n board.NodeID) (detect.Health, bool) {
 	defer p.mu.Unlock()
 	h, ok := p.mu.health[n]
 	return h, ok
-}
-
-func (p *probing) health(n board.NodeID) health {
-	h, _ := p.of(n)
-	switch h.State {
-	case detect.Alive:
-		return healthAlive
-	case detect.Suspected:
-		return healthSuspected
-	case detect.Dead:
-		return healthDead
-	case detect.Left:
-		return healthLeft
-	}
-	return healthUnknown
 }
 
 // now goes on while the machine sleeps, where that can be had.
@@ -161,6 +143,7 @@ func (p *probing) step(ev detect.Event) {
 	if ev, ok := ev.(detect.Neighbours); ok {
 		p.mu.Lock()
 		maps.DeleteFunc(p.mu.health, func(n board.NodeID, _ detect.Health) bool { return ev.Teams[n] == nil })
+		maps.DeleteFunc(p.mu.trips, func(n board.NodeID, _ time.Duration) bool { return ev.Teams[n] == nil })
 		p.mu.Unlock()
 	}
 }
@@ -216,6 +199,10 @@ func (p *probing) carryOut(effects []detect.Effect) {
 			}
 		case detect.Health:
 			p.changeHealth(e)
+		case detect.Distance:
+			p.mu.Lock()
+			p.mu.trips[e.Node] = e.RoundTrip
+			p.mu.Unlock()
 		case detect.Count:
 			p.m.stats.counted(e.Name)
 		}
@@ -262,8 +249,11 @@ func (p *probing) changeHealth(h detect.Health) {
 
 // show fills in what is thought of a peer, for people.
 func (p *probing) show(n board.NodeID, i *PeerInfo) {
-	h, ok := p.of(n)
-	if !ok || h.State == detect.Unknown {
+	p.mu.Lock()
+	h := p.mu.health[n]
+	i.RTT = p.mu.trips[n]
+	p.mu.Unlock()
+	if h.State == detect.Unknown {
 		return
 	}
 	i.Health, i.Incarnation, i.SuspectedBy = h.State.String(), h.Incarnation, slices.Clone(h.By)

@@ -38,6 +38,10 @@ func TestANodeThatHangsIsDeadUntilItGoesOn(t *testing.T) {
 		return true
 	}, a, b, c)
 	before := a.thinks(bob)
+	var shown PeerInfo // its round trip, also where the transport measures none
+	if a.mesh.probes.show(bob, &shown); shown.RTT <= 0 {
+		t.Error("how far it is isn't known")
+	}
 	start := time.Now()
 	b.mesh.voices.mu.Lock() // in which its detector waits as soon as it has anything to say
 	eventually(t, "it is dead for both", func() bool {

@@ -160,6 +160,12 @@ type Health struct {
 	Incarnation uint64
 }
 
+// Distance is how far Node is, measured anew and smoothed.
+type Distance struct {
+	Node      board.NodeID
+	RoundTrip time.Duration
+}
+
 // Count says that something worth counting has happened.
 type Count struct{ Name string }
 
@@ -169,6 +175,7 @@ func (Tell) effect()     {}
 func (SayAlive) effect() {}
 func (Redial) effect()   {}
 func (Health) effect()   {}
+func (Distance) effect() {}
 func (Count) effect()    {}
 
 // State is what is thought of a node.

@@ -119,6 +119,7 @@ func (d *Detector) measured(p *peer, took time.Duration, late, mine bool) {
 	switch {
 	case took <= most || !late && !mine: // what was late can have been sooner only
 		d.lossy = moved(d.lossy, r.add(d.now, took), 64)
+		d.emit(Distance{p.id, r.smoothed})
 	case !mine:
 		r.tardy, r.tardyAt = took, d.now
 	}
