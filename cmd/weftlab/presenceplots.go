@@ -48,14 +48,13 @@ func (b *virtualBench) draw(ctx context.Context, l *lab, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("couldn't make the folder for drawings: %w", err)
 	}
-	few := min(20, b.nodes)
 	for _, p := range []plot{
 		{"presence-nodes.svg", "Idle traffic sent by a node in 10 teams of 10 nodes", "nodes in the mesh", []int{10, 30, 60, b.nodes},
 			func(n int) trafficSettings { return trafficSettings{Shape: "tens", Nodes: n, People: 10} }},
-		{"presence-shared.svg", "Idle traffic sent by a node, all nodes in the same 10 teams", "nodes in the mesh", []int{10, few, 50, b.nodes},
+		{"presence-shared.svg", "Idle traffic sent by a node, all nodes in the same 10 teams", "nodes in the mesh", []int{fewNodes, 20, 50, b.nodes},
 			func(n int) trafficSettings { return trafficSettings{Shape: "shared", Nodes: n, People: 10} }},
-		{"presence-people.svg", fmt.Sprintf("Traffic sent by each of %d nodes in 10 teams of 10 nodes", few), "people", []int{10, 1000, 10_000, b.people},
-			func(n int) trafficSettings { return trafficSettings{Shape: "tens", Nodes: few, People: n, Hourly: 1} }},
+		{"presence-people.svg", fmt.Sprintf("Traffic sent by each of %d nodes in the same 10 teams", fewNodes), "people", []int{10, 1000, 10_000, b.people},
+			func(n int) trafficSettings { return trafficSettings{Shape: "shared", Nodes: fewNodes, People: n, Hourly: 1} }},
 		{"presence-teams.svg", "Idle traffic sent by each of 2 nodes", "shared teams", []int{1, 10, 100, 500},
 			func(n int) trafficSettings { return trafficSettings{Shape: "pair", Nodes: 2, Teams: n, People: 10} }},
 	} {
