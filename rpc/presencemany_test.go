@@ -336,3 +336,135 @@ func TestADisbandedTeamShowsNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) { refused(t, call(), "TEAM_CLOSED", connect.CodeFailedPrecondition) })
 	}
 }
+
+// A program that names a team is shown and told of that one only.
+func TestATeamThatIsNamedNarrowsTheStreams(t *testing.T) {
+	a, b, _ := pair(t)
+	club := a.Team(t, "club")
+	a.Admit(t, club, b.Identity, team.Member)
+	b.Copy(t, a, club)
+	b.TellTeams()
+	shown(t, a, "bob", "online")
+	waitUntil(t, "bob is in both teams", func() bool {
+		teams := must(t, a.Client.Presence.Snapshot, &weftv1.PresenceSnapshotRequest{}).Teams
+		return len(teams) == 2 && teams[0].Counts.Online == 2 && teams[1].Counts.Online == 2
+	})
+	w := watchPeople(t, a, &weftv1.PresenceWatchRequest{Teams: []string{"crew"}})
+	if teams := w.Teams(); len(teams) != 1 || teams[0].Team != "crew" {
+		t.Errorf("shown are %v", teams)
+	}
+	must(t, b.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{State: "busy"})
+	w.until(t, "bob", "busy")
+	for _, c := range w.changes {
+		if c.TeamId == club.String() {
+			t.Errorf("told of %v", c)
+		}
+	}
+	why := must(t, a.Client.Presence.Why, &weftv1.PresenceWhyRequest{User: "bob"})
+	if len(why.Reasons) != 2 || why.Reasons[0].Team == why.Reasons[1].Team {
+		t.Errorf("of two teams: %v", why.Reasons)
+	}
+	l := listen(t, b, &weftv1.LiveSubscribeRequest{Teams: []string{"club"}})
+	say(t, a, &weftv1.LiveSend{Body: []byte("to the crew")})
+	if _, err := a.Client.Say(t.Context(), "club", &weftv1.LiveSend{Body: []byte("to the club")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.take(1); string(got[0].Body) != "to the club" || got[0].TeamId != club.String() {
+		t.Errorf("heard %v", got)
+	}
+}
+
+// A program that reads too slowly hears what is left, and how much isn't.
+func TestASlowListenerIsToldWhatItMissed(t *testing.T) {
+	a, b, _ := pair(t)
+	shown(t, a, "bob", "online")
+	s, err := b.Client.Live.Subscribe(t.Context(), connect.NewRequest(&weftv1.LiveSubscribeRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !s.Receive() {
+		t.Fatal(s.Err())
+	}
+	const calls, each = 40, 100 // 16 MB, of which buffers on the way hold less than half
+	for range calls {
+		messages := make([]*weftv1.LiveSend, each)
+		for i := range messages {
+			messages[i] = &weftv1.LiveSend{Kind: "cursor", Body: make([]byte, 4<<10)}
+		}
+		for { // the rate is bounded, too
+			_, err := a.Client.Say(t.Context(), "crew", messages...)
+			if client.ReasonOf(err) != "QUOTA" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	say(t, a, &weftv1.LiveSend{Kind: "last"})
+	heard, dropped, last := 0, 0, false
+	for !last {
+		if !s.Receive() {
+			t.Fatal(s.Err())
+		}
+		dropped += int(s.Msg().Dropped)
+		for _, e := range s.Msg().Events {
+			if last = e.Kind == "last"; !last {
+				heard++
+			}
+		}
+	}
+	if heard+dropped != calls*each || dropped == 0 {
+		t.Errorf("%d messages were heard and %d dropped, of %d", heard, dropped, calls*each)
+	}
+}
+
+// A goodbye ends the stream that held the session.
+func TestAGoodbyeEndsTheStream(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	s, err := r.Client.Presence.Attach(t.Context(), connect.NewRequest(&weftv1.AttachRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !s.Receive() {
+		t.Fatal(s.Err())
+	}
+	must(t, r.Client.Presence.Detach, &weftv1.DetachRequest{Session: s.Msg().Session})
+	for s.Receive() { // or the test never ends
+	}
+	if s.Err() != nil {
+		t.Errorf("the stream ended with %v", s.Err())
+	}
+}
+
+// What a session shares stays until it says otherwise, whatever else it reports.
+func TestAReportLeavesThePayload(t *testing.T) {
+	r := rpctest.Start(t)
+	r.Team(t, "crew")
+	r.Hub.Own().Close(true)
+	s, err := r.Client.Attach(t.Context(), "test/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.SetPayload(t.Context(), []byte("48.1 11.6")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Report(t.Context(), true, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if p := shown(t, r, "ada", "away"); len(p.ShownDevices) != 1 || string(p.ShownDevices[0].Payload) != "48.1 11.6" {
+		t.Errorf("idle, she is shown as %v", p)
+	}
+	if err := s.SetPayload(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "it is erased", func() bool {
+		p := people(t, r)["ada"]
+		return p.GetState() == "away" && len(p.ShownDevices) == 1 && len(p.ShownDevices[0].Payload) == 0
+	})
+}
