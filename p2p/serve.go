@@ -71,10 +71,8 @@ func (k *link) takeWant(w *weftv1.Want) error {
 	for i, p := range w.Have {
 		have[i] = pointOf(p)
 	}
-	joined := false
-	if h := k.m.o.Store.Holding(t.board); h != nil {
-		t.rows, joined = h.Path(t.node, have, pointOf(w.Toward))
-	}
+	var joined bool
+	t.rows, joined = k.m.o.Store.Path(t.board, t.node, have, pointOf(w.Toward))
 	switch {
 	case len(t.rows) == 0 && joined:
 		k.send(answerFrame(&weftv1.Answer{Id: t.id, Done: true})) // the asker has it already

@@ -233,8 +233,10 @@ func (s *Store) lostSince(before *memory) (lost []Committed) {
 		}
 		_, was := l.stretchOf()
 		var now board.Stretch
-		if h := s.Holding(l.board.id); h != nil {
-			now, _ = h.Get(l.origin)
+		if bs, ok := s.memory().board(l.board.id); ok {
+			bs.mu.Lock()
+			now, _ = bs.holding.Get(l.origin)
+			bs.mu.Unlock()
 		}
 		if now.Lo != was.Lo || now.Hi != was.Hi {
 			lost = append(lost, Committed{Team: l.board.team.id, Board: l.board.id, Governance: l.board.governance,

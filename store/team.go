@@ -96,6 +96,17 @@ func (s *Store) Holding(b board.ID) *board.Holding {
 	return bs.holding.Clone()
 }
 
+// Path is Holding(b).Path, without a copy of all that is held: peers ask for it often.
+func (s *Store) Path(b board.ID, n board.NodeID, have []board.Point, toward board.Point) (rows []board.Segment, joined bool) {
+	bs, ok := s.memory().board(b)
+	if !ok {
+		return nil, false
+	}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	return bs.holding.Path(n, have, toward)
+}
+
 // Vector is what is held of a board.
 func (s *Store) Vector(b board.ID) board.Vector {
 	bs, ok := s.memory().board(b)
