@@ -58,6 +58,7 @@ type ownRow struct {
 	exempt  bool  // what is to be said was set, and isn't damped
 	first   int64 // when the change began that is not said yet; 0: there is none
 	queued  int64 // when Tick looks at it; 0: not
+	held    bool  // the change that is not said yet was counted as held back
 }
 
 // state of the device.
@@ -223,8 +224,12 @@ func (r *Report) state() State { return available(r.best(), r.Availability) }
 func (t *Table) plan(r *ownRow) {
 	at, differs := t.mayAt(r)
 	if !differs {
-		r.first, r.exempt = 0, false
+		r.first, r.exempt, r.held = 0, false, false
 		return // what is queued finds nothing to do
+	}
+	if !r.held && at > r.first+Debounce.Milliseconds() && r.first > 0 {
+		r.held = true
+		t.stats.Held++
 	}
 	if r.queued == 0 || at < r.queued {
 		r.queued = at
@@ -278,6 +283,6 @@ func (r *ownRow) reckon(changed bool, now int64) (cause Cause) {
 		r.stateAt = now
 	}
 	r.otherAt = now
-	r.exempt, r.first = false, 0
+	r.exempt, r.first, r.held = false, 0, false
 	return cause
 }

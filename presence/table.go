@@ -53,7 +53,7 @@ type Stats struct {
 	Asks       uint64 // whole states asked for
 	Strangers  uint64 // reports of people whose home the node isn't
 	Shown      uint64 // changes
-	Held       uint64 // changes held back by damping
+	Held       uint64 // changes held back by damping: here, and of this node's own people before anybody is told
 }
 
 // NewTable makes an empty table.
