@@ -217,7 +217,15 @@ func TestFlapsAreDamped(t *testing.T) {
 		n := meshOf(w, 3)
 		ann := n[1].Enrol(w.Team(), n[0], 1)[0]
 		until(w, "all know her", time.Minute, func() bool { return n[1].Shows(ann.User) == "offline" && n[2].Shows(ann.User) == "offline" })
-		before := accuracy(w)
+		said := func() (sum uint64) {
+			for _, k := range n[1].Mesh().Traffic() {
+				if k.Kind == "presence" {
+					sum += k.SentMessages
+				}
+			}
+			return sum
+		}
+		before, words := accuracy(w), said()
 		for i := range 100 {
 			s := n[1].Attach(ann)
 			w.Pass(300 * time.Millisecond)
@@ -228,9 +236,12 @@ func TestFlapsAreDamped(t *testing.T) {
 		if most := len(n) * 7; flaps < len(n) || flaps > most {
 			t.Errorf("%d changes were shown at %d nodes within a minute, at most %d are right", flaps, len(n), most)
 		}
+		if words = said() - words; words > 2*20 { // of a hundred flaps a state in ten seconds, and when she was active last
+			t.Errorf("her node said %d things to two others", words)
+		}
 		s := n[1].Attach(ann)
 		took := until(w, "she is online", 15*time.Second, func() bool { return n[0].Shows(ann.User) == "online" && n[2].Shows(ann.User) == "online" })
-		t.Logf("%d changes at %d nodes; right %v after the end", flaps, len(n), took)
+		t.Logf("%d changes at %d nodes, %d messages; right %v after the end", flaps, len(n), words, took)
 		w.Pass(20 * time.Second)
 		n[1].Detach(ann, s, false)
 		until(w, "she is missed at once", time.Second, func() bool { return n[0].Shows(ann.User) == "reconnecting" })
