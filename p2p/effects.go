@@ -65,9 +65,9 @@ func (l *loop) carryOut(e board.Effect) {
 	case board.Ingest:
 		l.m.pool.add(e)
 	case board.ReRecord:
-		go l.reRecord(e)
+		l.m.chores.add(func() { l.reRecord(e) })
 	case board.CompareFork:
-		go l.compareFork(e)
+		l.m.chores.add(func() { l.compareFork(e) })
 	case board.ClosePeer:
 		l.closePeer(e)
 	case board.Count:

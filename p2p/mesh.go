@@ -35,6 +35,7 @@ type Mesh struct {
 	who     *roster   // who may be here, as of the last look at the store
 	loop    *loop     // owns the Replica
 	pool    *ingester // carries out Ingest
+	chores  *chores   // and other effects that the store carries out
 	subs    *topics
 	peers   *peering
 	lobby   *lobby
@@ -93,7 +94,7 @@ func New(ctx context.Context, o Options) (*Mesh, error) {
 		return nil, err
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	m.pool = newIngester(m)
+	m.pool, m.chores = newIngester(m), newChores()
 	m.loop = newLoop(m)
 	m.peers = newPeering(m)
 	m.lobby = newLobby(m)
@@ -136,6 +137,9 @@ func (m *Mesh) Run(ctx context.Context) error {
 	g.Go(func() error { return m.loop.run(ctx) })
 	for range m.pool.workers {
 		g.Go(func() error { return m.pool.work(ctx) })
+	}
+	for range choreWorkers {
+		g.Go(func() error { return m.chores.work(ctx) })
 	}
 	g.Go(func() error { return m.subs.run(ctx) })
 	g.Go(func() error { return m.peers.run(ctx) })
