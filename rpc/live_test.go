@@ -290,30 +290,6 @@ func TestASenderHearsHowManyNodesMissedIt(t *testing.T) {
 	}
 }
 
-// A message that lives for a moment only spoils nothing for others who are sent with it, however long it waits to be signed.
-func TestAShortLifeIsTheMessagesOwn(t *testing.T) {
-	a, b, _ := pair(t)
-	shown(t, a, "bob", "online")
-	l := listen(t, b, &weftv1.LiveSubscribeRequest{})
-	var wg sync.WaitGroup
-	const callers = 32
-	for range callers {
-		wg.Go(func() {
-			if _, err := a.Client.Say(t.Context(), "crew", &weftv1.LiveSend{TtlMs: 1}, &weftv1.LiveSend{Kind: "note"}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	for notes := 0; notes < callers; {
-		for _, e := range l.batch() {
-			if e.Kind == "note" {
-				notes++
-			}
-		}
-	}
-}
-
 // A program that says too much is told when to go on, and what of a call is on its way already.
 func TestWhoSaysTooMuchIsToldWhenToGoOn(t *testing.T) {
 	r := rpctest.Start(t, func(r *rpctest.Rig) {

@@ -224,6 +224,55 @@ func TestOldLiveMessagesAreDroppedWhateverTheClocks(t *testing.T) {
 	}
 }
 
+// TestWhatIsKeptAndSaidAgainIsNotHeard: not even where nothing else was heard of the device meanwhile, for as long as it passes for a
+// message of now.
+func TestWhatIsKeptAndSaidAgainIsNotHeard(t *testing.T) {
+	for _, skew := range []time.Duration{-80 * time.Second, 0, 89 * time.Second} {
+		for _, quiet := range []time.Duration{8 * time.Second, 40 * time.Second, time.Hour} {
+			bubble(t, func(t *testing.T) {
+				hubs, _, st, ids := three(t, nil)
+				h := hubs["ann"]
+				signed, b := say(hubs["bob"], st, ids["bob"], nil, "once")
+				b.Messages[0].SentMs = uint64(int64(b.Messages[0].SentMs) + skew.Milliseconds())
+				if err := h.hear(signed, b); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				for first := parsed(t, signed, b); first.InTime(time.Now().Add(time.Second)) && time.Since(began) < quiet; {
+					pass(time.Second)
+				}
+				if err := h.hear(signed, b); !errors.Is(err, ErrExpired) && (err != nil || time.Since(began) > 2*knownFor) {
+					t.Errorf("by a clock that is ahead by %s, after %s: %v", skew, time.Since(began), err)
+				}
+			})
+		}
+	}
+}
+
+// TestAShortLifeIsTheMessagesOwn: of a batch that is held up, those messages are heard that live long enough.
+func TestAShortLifeIsTheMessagesOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hubs, _, st, ids := three(t, nil)
+		h := hubs["ann"]
+		l, err := h.Listen(ListenFilter{Viewer: ids["ann"].User})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.hear(say(hubs["bob"], st, ids["bob"], nil, "first")); err != nil {
+			t.Fatal(err)
+		}
+		signed, b := say(hubs["bob"], st, ids["bob"], nil, "short", "long", "shorter")
+		b.Messages[0].TtlMs, b.Messages[2].TtlMs = 1999, 1
+		pass(2 * time.Second)
+		if err := h.hear(signed, b); err != nil {
+			t.Error(err)
+		}
+		if texts, _ := heard(t, l); fmt.Sprint(texts) != "[first long]" {
+			t.Errorf("heard %q", texts)
+		}
+	})
+}
+
 // TestFloodsOfLiveMessagesAreBounded: 20,000 a second pass, more is refused with a time to wait; a slow reader holds little and hears how much
 // it lost.
 func TestFloodsOfLiveMessagesAreBounded(t *testing.T) {
