@@ -72,7 +72,7 @@ var peopleBugs = []bug{
 		old:  "case d.c.Proof == nil || !d.c.Proof(p.id, ev.ID, ev.Proof):\n",
 		new:  "case false:\n",
 
-		tests: ".", packages: []string{"./presence/detect"},
+		tests: "TestALiarKillsNobody|TestAFalseWitness", packages: []string{"./presence/detect"},
 	},
 	{
 		name: "do not answer a suspicion of this node",
