@@ -37,6 +37,17 @@ func TestADeniedNodeTakesNothingForItsTeam(t *testing.T) {
 	}) {
 		t.Errorf("alarms: %v", alarms)
 	}
+	// Nor is anybody there seen or reached from it; of its other teams, of which it has none, all is as it was.
+	b.TellTeams()
+	_, err = ask(t, b.Client.Presence.Snapshot, &weftv1.PresenceSnapshotRequest{Team: "crew"})
+	refused(t, err, "NODE_DENIED", connect.CodePermissionDenied, "kept out of team crew", "weft team node allow crew")
+	_, err = ask(t, b.Client.Presence.SetPresence, &weftv1.SetPresenceRequest{Team: "crew", State: "busy"})
+	refused(t, err, "NODE_DENIED", connect.CodePermissionDenied)
+	_, err = ask(t, b.Client.Live.Send, &weftv1.LiveSendRequest{Team: "crew", Messages: []*weftv1.LiveSend{{Kind: "typing"}}})
+	refused(t, err, "NODE_DENIED", connect.CodePermissionDenied)
+	if teams := must(t, b.Client.Presence.Snapshot, &weftv1.PresenceSnapshotRequest{Everybody: true}).Teams; len(teams) != 0 {
+		t.Errorf("it shows the people of %v", teams)
+	}
 	must(t, a.Client.Teams.SetNode, &weftv1.SetNodeRequest{Team: "crew", Node: "bob", Allowed: true})
 	b.Copy(t, a, id)
 	b.Post(t, "crew", "now they do")

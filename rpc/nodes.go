@@ -68,6 +68,9 @@ func (s *service) nodeName(st *team.State, n board.NodeID) string {
 	return "node …" + lastOf(nodeText(n), 8)
 }
 
+// ruleNodeDenied is the name of the rule by which a node is kept out.
+const ruleNodeDenied = "node-denied"
+
 // mayRecord refuses what would be recorded at this node for a team that keeps it out. Who is out of the team themselves
 // is told that instead, by others.
 func (s *service) mayRecord(st *team.State) error {
@@ -76,7 +79,7 @@ func (s *service) mayRecord(st *team.State) error {
 	}
 	r := refuse(reasonNodeDenied, "couldn't write to team %[1]s here: this node is kept out of team %[1]s, so nobody would get it", st.Name()).
 		hint("write at another node of yours, or %s", s.askForThisNode(st))
-	r.detail.Rule = "node-denied"
+	r.detail.Rule = ruleNodeDenied
 	return r
 }
 

@@ -34,6 +34,12 @@ func (s *service) visible(st *team.State) error {
 	case stateClosed:
 		return refuse(reasonTeamClosed, "couldn't reach the people of team %s: it was disbanded", st.Name())
 	}
+	if _, denied := st.Denial(s.Node); denied {
+		r := refuse(reasonNodeDenied, "couldn't reach the people of team %[1]s here: this node is kept out of team %[1]s", st.Name()).
+			hint("look at another node of yours, or %s", s.askForThisNode(st))
+		r.detail.Rule = ruleNodeDenied
+		return r
+	}
 	return nil
 }
 

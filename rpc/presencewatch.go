@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 
@@ -75,6 +76,9 @@ func (s *presenceService) everybody(states []*team.State, m *weftv1.PresenceSnap
 		}
 		for {
 			views, more, err := s.Hub.Snapshot(r)
+			if m.Team == "" && errors.Is(err, hub.ErrUnknownTeam) {
+				break // nobody named it, and it is just being gained or lost
+			}
 			if err != nil {
 				return nil, explainHub(err)
 			}

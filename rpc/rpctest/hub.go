@@ -62,7 +62,11 @@ func (r *Rig) TellTeams() {
 	defer r.telling.Unlock()
 	teams := map[board.TeamID]*team.State{}
 	for _, id := range r.Store.Teams() {
-		if st, ok := r.Store.Team(id); ok && st.Known() {
+		st, ok := r.Store.Team(id)
+		if !ok || !st.Known() {
+			continue
+		}
+		if _, denied := st.Denial(r.Node.Public()); !denied { // the mesh has nothing to do for those that keep the node out
 			teams[id] = st
 		}
 	}
