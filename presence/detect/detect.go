@@ -101,23 +101,6 @@ func New(c Config) *Detector {
 // Own is this node's word as it would be said now, unsigned.
 func (d *Detector) Own() Word { return d.own }
 
-// Health is what is thought of a node; false: it is no neighbour.
-func (d *Detector) Health(n board.NodeID) (Health, bool) {
-	p := d.peers[n]
-	if p == nil {
-		return Health{}, false
-	}
-	return p.health(), true
-}
-
-// Newest is the newest word that is known of a node, nil if none is: one that isn't newer says nothing new.
-func (d *Detector) Newest(n board.NodeID) *Word {
-	if p := d.peers[n]; p != nil && p.word.Signed != nil {
-		return &p.word
-	}
-	return nil
-}
-
 // Awaiting are the nodes of whom a sign of life is wanted now, also one that came otherwise than on the presence stream.
 func (d *Detector) Awaiting() []board.NodeID {
 	var out []board.NodeID
@@ -262,15 +245,14 @@ func (d *Detector) overslept(late time.Duration) {
 		d.ail(1)
 	}
 	d.late, d.hold = d.now, d.now.Add(d.c.Drain)
-	shift := late
 	for _, p := range d.order {
 		if p.check != nil {
-			p.check.since = p.check.since.Add(shift)
+			p.check.since = p.check.since.Add(late)
 		}
 		for i := range p.helps {
-			p.helps[i].deadline = p.helps[i].deadline.Add(shift)
+			p.helps[i].deadline = p.helps[i].deadline.Add(late)
 		}
-		p.from, p.again, p.grace = later(p.from, shift), later(p.again, shift), later(p.grace, shift)
+		p.from, p.again, p.grace = later(p.from, late), later(p.again, late), later(p.grace, late)
 	}
 	if late < d.c.Suspend {
 		d.count("late")

@@ -85,7 +85,7 @@ type roundTrips struct {
 	late                float64       // how many of the last some came so late that something was sent twice
 	n                   int           // how many
 	at                  time.Time     // of the last one
-	tardy               time.Duration // a later one, for which one of the two was late, at tardyAt
+	tardy               time.Duration // one that came later, at tardyAt, since the peer itself was late
 	tardyAt             time.Time
 }
 

@@ -83,14 +83,6 @@ func (h *Hub) Digests(node board.NodeID, shared []board.TeamID) []*weftv1.TeamDi
 	return digestsWire(h.mu.table.Digests(inOrder(shared)))
 }
 
-// Known is the same of what is held of node, and the boot that it is from.
-func (h *Hub) Known(node board.NodeID, shared []board.TeamID) ([]*weftv1.TeamDigest, [16]byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ds, boot := h.mu.table.Known(node, inOrder(shared))
-	return digestsWire(ds), boot
-}
-
 func inOrder(teams []board.TeamID) []board.TeamID {
 	teams = slices.Clone(teams)
 	slices.SortFunc(teams, func(a, b board.TeamID) int { return bytes.Compare(a[:], b[:]) })
