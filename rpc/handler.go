@@ -80,6 +80,8 @@ type Options struct {
 	Registerer      prometheus.Registerer // nil: no metrics
 	Version         string
 	Now             func() time.Time // nil: time.Now
+	// SessionBeat is how often a session's stream shows its program that the node is there; 0: as often as usual.
+	SessionBeat time.Duration
 }
 
 // service holds what the services share. Its fields don't change; what they point to is safe for concurrent use.

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -167,12 +168,13 @@ func (s *presenceService) Attach(ctx context.Context, req *connect.Request[weftv
 			session.Close(false) // after a goodbye this changes nothing
 		}
 	}()
+	every := cmp.Or(s.SessionBeat, attachBeat)
 	detached, forget := s.attached.add(session.ID())
 	defer forget()
-	if err := stream.Send(&weftv1.AttachResponse{Session: session.ID(), BeatMs: uint64(attachBeat.Milliseconds())}); err != nil {
+	if err := stream.Send(&weftv1.AttachResponse{Session: session.ID(), BeatMs: uint64(every.Milliseconds())}); err != nil {
 		return whyEnded(ctx, err)
 	}
-	beat := time.NewTicker(attachBeat)
+	beat := time.NewTicker(every)
 	defer beat.Stop()
 	for {
 		select {

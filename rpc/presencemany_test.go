@@ -454,8 +454,13 @@ func TestAReportLeavesThePayload(t *testing.T) {
 	if err := s.SetPayload(t.Context(), []byte("48.1 11.6")); err != nil {
 		t.Fatal(err)
 	}
+	shared := uint64(time.Now().UnixMilli())
+	waitUntil(t, "time passes", func() bool { return uint64(time.Now().UnixMilli()) > shared+10 })
 	if err := s.Report(t.Context(), true, time.Hour); err != nil {
 		t.Fatal(err)
+	}
+	if p := shown(t, r, "ada", "away"); p.LastActiveMs == 0 || p.LastActiveMs > shared {
+		t.Errorf("who was idle for an hour was active last %d ms after she was", p.LastActiveMs-shared)
 	}
 	if p := shown(t, r, "ada", "away"); len(p.ShownDevices) != 1 || string(p.ShownDevices[0].Payload) != "48.1 11.6" {
 		t.Errorf("idle, she is shown as %v", p)
@@ -467,4 +472,22 @@ func TestAReportLeavesThePayload(t *testing.T) {
 		p := people(t, r)["ada"]
 		return p.GetState() == "away" && len(p.ShownDevices) == 1 && len(p.ShownDevices[0].Payload) == 0
 	})
+}
+
+// A session's stream shows its program again and again that the node is there.
+func TestASessionsStreamBeats(t *testing.T) {
+	r := rpctest.Start(t, func(r *rpctest.Rig) { r.Beat = 10 * time.Millisecond })
+	s, err := r.Client.Presence.Attach(t.Context(), connect.NewRequest(&weftv1.AttachRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 5 {
+		if !s.Receive() {
+			t.Fatal(s.Err())
+		}
+		if m := s.Msg(); (m.Session != "") != (i == 0) || (m.BeatMs == 10) != (i == 0) {
+			t.Errorf("message %d is %v", i, m)
+		}
+	}
 }

@@ -42,6 +42,7 @@ type Rig struct {
 	Now      func() time.Time
 	Quotas   store.Quotas
 	Live     hub.Limits                   // of presence and the live lane; zero: the usual ones
+	Beat     time.Duration                // rpc.Options.SessionBeat
 	Space    func(string) (uint64, error) // free space of the disk; nil: the real one
 	Words    func() (string, error)       // TakeRecoveryKey
 
@@ -102,7 +103,7 @@ func (r *Rig) start() {
 	r.Store = st
 	stopHub := r.startHub()
 	h, err := rpc.NewHandler(rpc.Options{
-		Store: st, Mesh: r.Mesh, Hub: r.Hub, Identity: r.Identity, Node: r.Node.Public(), Version: "test", Now: r.Now, Registerer: r.Registry, Log: r.Log,
+		Store: st, Mesh: r.Mesh, Hub: r.Hub, Identity: r.Identity, Node: r.Node.Public(), Version: "test", Now: r.Now, Registerer: r.Registry, Log: r.Log, SessionBeat: r.Beat,
 		Info: func() *weftv1.GetInfoResponse {
 			return &weftv1.GetInfoResponse{Socket: r.Socket, Dir: r.Dir, Listen: []string{"/ip4/192.0.2.1/udp/4001/quic-v1"}, Peers: 1, UptimeMs: 1}
 		},

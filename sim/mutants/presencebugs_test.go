@@ -3,6 +3,54 @@ package mutants
 // presenceBugs are of presence and the live lane.
 var presenceBugs = []bug{
 	{
+		name: "take what a node has said long ago for a sign of its life",
+		file: "p2p/presencefar.go",
+		old:  "x != nil && (said <= x.said || ",
+		new:  "x != nil && false && (said <= x.said || ",
+
+		tests: "TestOldBeatsAreNoSignOfLife", packages: []string{"./p2p"},
+	},
+	{
+		name: "let a change stay lost that was told through others",
+		file: "p2p/presencefar.go",
+		old:  "said.Number == 0 || len(said.Presence) != 16",
+		new:  "said.Number > 0 || len(said.Presence) != 16",
+
+		tests: "TestWhatIsLostOnTheTopicIsAskedFor", packages: []string{"./p2p"},
+	},
+	{
+		name: "be as slow to accuse as when the loop was late",
+		file: "presence/detect/detect.go",
+		old:  "d.sick > 0 && n > 0 {",
+		new:  "d.sick > 0 && n > 60 {",
+
+		tests: "TestADeathIsFoundInTime", packages: []string{"./presence/detect"},
+	},
+	{
+		name: "take the wait for a late loop for a long way",
+		file: "presence/detect/peer.go",
+		old:  "case took <= most || !late && !mine:",
+		new:  "case true:",
+
+		tests: "TestADeathIsFoundInTime", packages: []string{"./presence/detect"},
+	},
+	{
+		name: "make nothing of the goodbye of a lost session",
+		file: "presence/hub/session.go",
+		old:  "\th.do(h.mu.table.Leave(now, x.user, x.device))\n",
+		new:  "",
+
+		tests: "TestAGoodbyeAfterVanishing", packages: []string{"./presence/hub"},
+	},
+	{
+		name: "forget after a crash who was online",
+		file: "presence/hub/save.go",
+		old:  "at = max(at&^thereBit, uint64(h.mu.saver.alive))",
+		new:  "at &^= thereBit",
+
+		tests: "TestLastActiveAfterACrash", packages: []string{"./presence/hub"},
+	},
+	{
 		name: "say beats to who left the team",
 		file: "p2p/presencevoice.go",
 		old:  "\tif !v.may(f) {\n",
@@ -86,7 +134,7 @@ var presenceBugs = []bug{
 		name: "stop without a goodbye",
 		file: "p2p/presencevoice.go",
 		old:  "\t\tv.leave(s)\n",
-		new:  "\t\tv.reset()\n",
+		new:  "\t\t_ = s\n\t\tv.reset()\n",
 
 		tests: "TestAGoodbyeIsHeard", packages: []string{"./p2p"},
 	},
@@ -94,7 +142,7 @@ var presenceBugs = []bug{
 		name: "take settings from who is no home of the person",
 		file: "p2p/presencebeat.go",
 		old:  "\tif !p.isHome(u, e.node) || !p.isHome(u, p.m.self) {\n",
-		new:  "\tif false {\n",
+		new:  "\tif u == (board.UserID{}) {\n",
 
 		tests: "TestOnlyHomesHearSettings", packages: []string{"./p2p"},
 	},
