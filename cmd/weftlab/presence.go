@@ -210,11 +210,10 @@ func stops(ctx context.Context, r *room) ([]time.Duration, error) {
 	return r.leave(ctx, func(n *node) error { return n.stop() })
 }
 
-// kills ends each node without a goodbye, and starts it again. Who has just started several daemons on one machine has made
-// their loops late, and who is late is slow to accuse others (Lifeguard); so it waits until that is over.
+// kills ends each node without a goodbye, a second after all were there, and starts it again.
 func kills(ctx context.Context, r *room) ([]time.Duration, error) {
 	return r.leave(ctx, func(n *node) error {
-		if err := wait(ctx, 10*time.Second); err != nil {
+		if err := wait(ctx, time.Second); err != nil {
 			return err
 		}
 		r.began = time.Now()

@@ -21,7 +21,7 @@ func presenceCommand() *cobra.Command {
 		Short: "Measure presence, and draw what it costs over people, teams and nodes",
 		Example: `  weftlab presence
   weftlab presence --quick
-  weftlab presence --plots docs/performance   # an hour on one core, up to 6 GB`,
+  weftlab presence --plots docs/performance   # half an hour on two cores, up to 7 GB`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			all := []bench{{name: "presence", short: "how soon presence is seen, what it costs, how right it is", run: b.run}}
@@ -49,12 +49,14 @@ func (b *virtualBench) draw(ctx context.Context, l *lab, dir string) error {
 		return fmt.Errorf("couldn't make the folder for drawings: %w", err)
 	}
 	for _, p := range []plot{
-		{"presence-nodes.svg", "Idle traffic sent by a node in 10 teams of 10 nodes", "nodes in the mesh", []int{10, 30, 60, b.nodes},
+		{"presence-nodes.svg", "Idle traffic sent by a node in 10 teams of 10 nodes", "nodes in the mesh", []int{10, 30, b.nodes},
 			func(n int) trafficSettings { return trafficSettings{Shape: "tens", Nodes: n, People: 10} }},
-		{"presence-shared.svg", "Idle traffic sent by a node, all nodes in the same 10 teams", "nodes in the mesh", []int{fewNodes, 20, 50, b.nodes},
+		{"presence-shared.svg", "Idle traffic sent by a node, all nodes in the same 10 teams", "nodes in the mesh", []int{10, 20, b.nodes},
 			func(n int) trafficSettings { return trafficSettings{Shape: "shared", Nodes: n, People: 10} }},
-		{"presence-people.svg", fmt.Sprintf("Traffic sent by each of %d nodes in the same 10 teams", fewNodes), "people", []int{10, 1000, 10_000, b.people},
-			func(n int) trafficSettings { return trafficSettings{Shape: "shared", Nodes: fewNodes, People: n, Hourly: 1} }},
+		{"presence-people.svg", "Traffic sent by each of 10 nodes in the same 10 teams", "people", []int{10, 1000, b.people / 5},
+			func(n int) trafficSettings {
+				return trafficSettings{Shape: "shared", Nodes: 10, People: n, Hourly: 1}
+			}},
 		{"presence-teams.svg", "Idle traffic sent by each of 2 nodes", "shared teams", []int{1, 10, 100, 500},
 			func(n int) trafficSettings { return trafficSettings{Shape: "pair", Nodes: 2, Teams: n, People: 10} }},
 	} {

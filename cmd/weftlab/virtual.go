@@ -29,8 +29,9 @@ type scenario func(t *testing.T, settings json.RawMessage) (result any)
 // scenarios by name.
 var scenarios = map[string]scenario{"traffic": trafficScenario, "loss": lossScenario, "flip": flipScenario}
 
-// virtualMemory is what a scenario should do with: from there on the garbage collector works harder.
-const virtualMemory = 5 << 30
+// virtualMemory is what a scenario should do with: from there on the garbage collector works harder. 100 nodes that are all linked
+// hold 4.3 GB.
+const virtualMemory = 13 << 29 // 6.5 GiB
 
 // virtualCommand is weftlab's way to call itself.
 func virtualCommand() *cobra.Command {
@@ -42,6 +43,7 @@ func virtualCommand() *cobra.Command {
 			if !ok {
 				return usageError{fmt.Errorf("couldn't run scenario %q: there is none of that name", args[0])}
 			}
+			debug.SetGCPercent(200) // much of a large mesh lives as long as it
 			debug.SetMemoryLimit(virtualMemory)
 			signal.Reset() // a test doesn't look at the command's context
 			testing.Init()
