@@ -9,7 +9,6 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
-	"weft/presence/hub"
 	"weft/team"
 )
 
@@ -200,25 +199,5 @@ func TestForgedLiveMessagesCostTheirSenderOnly(t *testing.T) {
 	}
 	if err := a.mesh.voices.takeLive(cyd, crew, c.lives(crew, 256, nil)); err != nil {
 		t.Errorf("cyd pays for it: %v", err)
-	}
-}
-
-// What a teammate says without end on its stream is taken as far as its rate goes.
-func TestALiveFloodByStreamIsBounded(t *testing.T) {
-	a, b := newNode(t, "ada", withPeople), newNode(t, "bob")
-	crew := a.found("crew")
-	a.letIn(crew, b)
-	flood := &weftv1.PresenceFrame{Frame: &weftv1.PresenceFrame_Live{Live: b.lives(crew, hub.MaxLiveBatch, nil)}}
-	r := insider(t, a, b)
-	s, began := r.speaks(b), time.Now()
-	eventually(t, "some is too much", func() bool {
-		for range 100 {
-			say(t, s, flood)
-		}
-		return a.counters()["refused_total/live_too_often"] > 0
-	}, a)
-	_, got := a.heard().live()
-	if most := hub.PeerLive.Messages * (hub.PeerLive.Lump + time.Since(began)).Seconds(); float64(got) > most || got == 0 {
-		t.Errorf("%d messages were taken, of at most %.0f", got, most)
 	}
 }
