@@ -30,7 +30,7 @@ var presenceBugs = []bug{
 		name: "take the wait for a late loop for a long way",
 		file: "presence/detect/peer.go",
 		old:  "case took <= most || !late && !mine:",
-		new:  "case true:",
+		new:  "case most >= 0:",
 
 		tests: "TestADeathIsFoundInTime", packages: []string{"./presence/detect"},
 	},
