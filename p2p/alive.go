@@ -147,17 +147,6 @@ func (p *peering) ask(id peer.ID, d time.Duration, spare ...network.Conn) {
 	}()
 }
 
-// measure learns how far away a peer is that has opened its streams to this node: who opens them measures it by the greeting.
-// QUIC knows it anyway, TCP doesn't tell.
-func (p *peering) measure(c network.Conn) {
-	ctx, cancel := context.WithTimeout(p.m.ctx, maxProbeTime)
-	defer cancel()
-	start := time.Now()
-	if probe(ctx, c) == nil {
-		p.m.host.Peerstore().RecordLatency(c.RemotePeer(), time.Since(start))
-	}
-}
-
 // probe waits until a connection's other end says anything.
 func probe(ctx context.Context, c network.Conn) error {
 	s, err := c.NewStream(network.WithNoDial(ctx, "only over what is there"))

@@ -299,12 +299,8 @@ func (p *peering) linked(k *link) {
 		t.whys, t.nextWhy = 0, time.Time{}
 	}
 	p.mu.Unlock()
-	c := k.s.Conn()
-	if k.governance && c.Stat().Direction == network.DirOutbound {
+	if c := k.s.Conn(); k.governance && c.Stat().Direction == network.DirOutbound {
 		p.wg.Go(func() { p.keepAddress(k.peer, c.RemoteMultiaddr()) })
-	}
-	if k.governance && k.s.Stat().Direction == network.DirInbound {
-		p.wg.Go(func() { p.measure(c) })
 	}
 	p.links.nudge()
 	p.nudge()
