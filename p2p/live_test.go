@@ -45,31 +45,33 @@ func TestLiveMessagesAreHeardOnceAndNotStored(t *testing.T) {
 		}
 		return time.Since(since) > 2*time.Second
 	}, a, b, c)
-	const batches, each = 1000, 10
-	for range batches { // as fast as it goes: the sender waits where the readers are behind
-		if sent, missed, err := a.mesh.SendLive(t.Context(), crew, nil, a.lives(crew, each, nil)); err != nil || sent != 2 || missed != 0 {
-			t.Fatalf("sent to %d, %d missed: %v", sent, missed, err)
-		}
-	}
-	for _, n := range nodes[1:] {
-		eventually(t, n.name+" hears all", func() bool { got, _ := n.heard().live(); return got == batches*each }, n)
-		if different, all := n.heard().live(); different != all {
-			t.Errorf("%s heard %d messages %d times", n.name, different, all)
-		}
-	}
-	const large = 150 // of 96 KiB, in much less than a second: more than may wait for a peer
-	body := make([]byte, 16<<10)
-	for range large {
-		if sent, missed, err := a.mesh.SendLive(t.Context(), crew, nil, a.lives(crew, 6, func(l *weftv1.LiveBatch) {
+	expected := 0 // by both: what a node is too slow for, on a machine that is, the sender is told of
+	say := func(count int, body []byte) {
+		sent, missed, err := a.mesh.SendLive(t.Context(), crew, nil, a.lives(crew, count, func(l *weftv1.LiveBatch) {
 			for _, m := range l.Messages {
 				m.Body = body
 			}
-		})); err != nil || sent != 2 || missed != 0 {
-			t.Fatalf("large ones: sent to %d, %d missed: %v", sent, missed, err)
+		}))
+		if err != nil || sent+missed != 2 {
+			t.Fatalf("sent to %d, %d missed: %v", sent, missed, err)
 		}
+		expected += sent * count
 	}
+	for range 1000 {
+		say(10, []byte("now"))
+	}
+	for range 150 { // 14 MiB, in much less than a second: more than may wait for a peer
+		say(6, make([]byte, 16<<10))
+	}
+	eventually(t, "they hear all that they were sent", func() bool {
+		bob, _ := b.heard().live()
+		cyd, _ := c.heard().live()
+		return bob+cyd == expected
+	}, b, c)
 	for _, n := range nodes[1:] {
-		eventually(t, n.name+" hears the large ones", func() bool { got, _ := n.heard().live(); return got == batches*each+large*6 }, n)
+		if different, all := n.heard().live(); different != all || different < 10000 {
+			t.Errorf("%s heard %d messages %d times", n.name, different, all)
+		}
 	}
 	for i, n := range nodes {
 		if got := n.commits() - before[i]; got != 0 {
