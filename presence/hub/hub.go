@@ -210,13 +210,13 @@ func (h *Hub) SetWire(w Wire) {
 	h.nudge()
 }
 
-// SetTeams tells the hub all teams of this node, whenever one of them changed.
+// SetTeams tells the hub all teams of this node, whenever one of them changed. Of one that was disbanded nobody is shown any more.
 func (h *Hub) SetTeams(teams map[board.TeamID]*team.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.o.Now()
 	for _, id := range sortedTeams(h.mu.teams) {
-		if teams[id] == nil || !teams[id].Known() {
+		if !isOpen(teams[id]) {
 			delete(h.mu.teams, id)
 			h.do(h.mu.table.DropTeam(now, id))
 			delete(h.mu.counted, id)
@@ -228,7 +228,7 @@ func (h *Hub) SetTeams(teams map[board.TeamID]*team.State) {
 	for _, id := range sortedTeams(teams) {
 		st := teams[id]
 		was, known := h.mu.teams[id]
-		if !st.Known() || known && was == st {
+		if !isOpen(st) || known && was == st {
 			continue
 		}
 		h.mu.teams[id] = st
@@ -241,6 +241,14 @@ func (h *Hub) SetTeams(teams map[board.TeamID]*team.State) {
 			w.review(id)
 		}
 	}
+}
+
+func isOpen(st *team.State) bool {
+	if st == nil || !st.Known() {
+		return false
+	}
+	_, closed := st.Closed()
+	return !closed
 }
 
 // Numbers are how many sessions, watchers and listeners there are.

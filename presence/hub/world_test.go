@@ -174,6 +174,12 @@ func (c *cable) SendSetting(nodes []board.NodeID, s *weftv1.OwnSetting) {
 // realCrew is a team by the rules: ann, bob and cid, each on a node of their name.
 func realCrew(t *testing.T) (*team.State, map[string]team.Identity) {
 	t.Helper()
+	e, ids := governed(t)
+	return e.State(), ids
+}
+
+func governed(t *testing.T) (*team.Evaluator, map[string]team.Identity) {
+	t.Helper()
 	ids := map[string]team.Identity{}
 	for _, name := range []string{"ann", "bob", "cid"} {
 		id, err := team.NewUser(name, board.NewKey(testID(name+" recovery")), board.NewKey(testID(name+" device")), board.NewKey(testID(name+" node")), [16]byte{1})
@@ -199,7 +205,7 @@ func realCrew(t *testing.T) (*team.State, map[string]team.Identity) {
 			t.Fatal(err)
 		}
 	}
-	return e.State(), ids
+	return e, ids
 }
 
 func nodeOf(name string) board.NodeID { return board.NewKey(testID(name + " node")).Public() }
