@@ -58,9 +58,13 @@ func TestADiskThatTakesNothingMoreIsAnswered(t *testing.T) {
 	dying := false
 	var f *fixture
 	gone := ""
+	closed := make(chan struct{})
 	f = newTeamNode(t, 1, func(o *Options) {
 		o.closePatience = 100 * time.Millisecond
 		o.fault = func(point string) error {
+			if point == "closed" {
+				close(closed)
+			}
 			if dying && point == "commit" {
 				return errors.Join(os.Rename(f.dir, gone), os.WriteFile(f.dir, nil, 0o600), errors.New("the disk says no"))
 			}
@@ -81,4 +85,5 @@ func TestADiskThatTakesNothingMoreIsAnswered(t *testing.T) {
 	if err := errors.Join(os.Remove(f.dir), os.Rename(gone, f.dir)); err != nil { // so that what goes on trying comes to its end
 		t.Fatal(err)
 	}
+	<-closed // its files are removed with the test
 }

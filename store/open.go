@@ -281,6 +281,7 @@ func (s *Store) closeDB() error {
 	go func() {
 		defer close(closed)
 		closeQuietly(db)
+		s.fault("closed")
 	}()
 	patience := time.NewTimer(s.opts.closePatience)
 	defer patience.Stop()
