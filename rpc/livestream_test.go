@@ -97,3 +97,15 @@ func TestALiveMessageGoesOutAsItWasGiven(t *testing.T) {
 		}
 	}
 }
+
+func TestASubscriptionNamesSoManyKindsOnly(t *testing.T) {
+	r := rpctest.Start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for batch, err := range r.Client.Subscribe(ctx, client.LiveOptions{Kinds: make([]string, 65)}) {
+		if err == nil {
+			t.Fatalf("it begins with %v", batch)
+		}
+		refused(t, err, "TOO_MANY", connect.CodeInvalidArgument)
+	}
+}
