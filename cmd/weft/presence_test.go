@@ -32,7 +32,7 @@ func TestChangesOfPresenceInWords(t *testing.T) {
 		{&weftv1.PresenceChange{Person: ada("online"), Was: "online", Cause: "set"}, ""},
 		{&weftv1.PresenceChange{Person: meeting, Was: "online", Cause: "set"}, `crew  Ada is busy: a\x1b[2Jb`},
 		{&weftv1.PresenceChange{Person: meeting, Was: "busy", Cause: "set"}, ""},
-		{&weftv1.PresenceChange{Person: ada("online"), Was: "busy", Cause: "expired"}, "crew  Ada is online (what they set has ended)"},
+		{&weftv1.PresenceChange{Person: ada("online"), Was: "busy", Cause: "expired"}, "crew  Ada is online (their node was not heard for too long)"},
 		{&weftv1.PresenceChange{Person: two, Was: "online", Cause: "session"}, "crew  Ada is online, 2 devices"},
 		{&weftv1.PresenceChange{Person: ada("online"), Was: "online", Cause: "node_dead"}, "crew  Ada is online (one of their nodes doesn't answer)"},
 		{&weftv1.PresenceChange{Person: ada("offline"), Was: "online", Cause: "node_left"}, "crew  Ada is offline (their node stopped)"},

@@ -139,5 +139,5 @@ const causeTeam = "team"
 
 // causeWords say why somebody's state changed, where it wasn't themselves.
 var causeWords = map[string]string{
-	"node_dead": "their node doesn't answer", "node_left": "their node stopped", "node_back": "their node is back", "expired": "what they set has ended",
+	"node_dead": "their node doesn't answer", "node_left": "their node stopped", "node_back": "their node is back", "expired": "their node was not heard for too long",
 }
