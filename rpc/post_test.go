@@ -373,7 +373,7 @@ func TestFullDiskRefusesPostsAndGoesOnReading(t *testing.T) {
 // waitUntil polls: for what happens elsewhere without a way to hear of it.
 func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)
 		}
