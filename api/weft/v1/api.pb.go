@@ -8210,7 +8210,7 @@ type PresenceWatchResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Snapshot      []*TeamPresence        `protobuf:"bytes,1,rep,name=snapshot,proto3" json:"snapshot,omitempty"` // first message, and again for a team that is gained or after a reader fell behind
 	Changes       []*PresenceChange      `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
-	Counts        []*TeamPresence        `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty"`                        // of teams whose counts changed, at most once a second each
+	Counts        []*TeamPresence        `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty"`                        // of teams of whose people not all are shown (large, or people were named) and whose counts changed, at most once a second each
 	Skipped       uint64                 `protobuf:"varint,4,opt,name=skipped,proto3" json:"skipped,omitempty"`                     // changes overtaken by later ones before this reader took them
 	TeamsGone     []string               `protobuf:"bytes,5,rep,name=teams_gone,json=teamsGone,proto3" json:"teams_gone,omitempty"` // ids
 	unknownFields protoimpl.UnknownFields
