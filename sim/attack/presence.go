@@ -7,6 +7,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/presence"
 )
 
 const presenceProtocol = "/weft/presence/1.0.0"
@@ -50,7 +51,7 @@ var presenceAttacks = []Attack{
 		run: func(ctx context.Context, l *liar, o *order) error {
 			return floodPresence(ctx, l, o, 6500, func(i int) *weftv1.PresenceFrame {
 				b := l.presenceOf(uint64(i + 1))
-				b.Whole, b.Pages = true, 1000
+				b.Whole, b.Pages = true, presence.MaxPages
 				return presenceBeat(signed(l.key, board.SignPresence, b))
 			})
 		}},
