@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,9 +47,9 @@ func TestLastActiveAfterACrash(t *testing.T) {
 func TestAFailedSaveIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{}
-		fails := true
+		var works atomic.Bool
 		o := Options{Self: testID("n"), Load: d.load, Save: func(key string, value []byte) error {
-			if fails {
+			if !works.Load() {
 				return context.DeadlineExceeded
 			}
 			return d.save(key, value)
@@ -64,7 +65,7 @@ func TestAFailedSaveIsTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(5 * time.Minute)
-		fails = false
+		works.Store(true)
 		pass(2 * time.Minute)
 		if len(d.rows[activeKey(id, 0)]) != 41 || len(d.rows[aliveKey]) != 8 {
 			t.Errorf("on disk are %d keys", len(d.rows))
