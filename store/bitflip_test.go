@@ -36,7 +36,8 @@ func TestFlippedBitsInTheValueLogAreNeverSilent(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(34, 34))
 	short := 0
-	for i := range 60 {
+	rounds := atLength(60)
+	for i := range rounds {
 		f := *base
 		f.t, f.dir = t, filepath.Join(t.TempDir(), "store")
 		if err := os.CopyFS(f.dir, os.DirFS(base.dir)); err != nil {
@@ -65,7 +66,7 @@ func TestFlippedBitsInTheValueLogAreNeverSilent(t *testing.T) {
 		}
 		f.close()
 	}
-	if short < 10 {
+	if short < rounds/6 {
 		t.Errorf("something was missing in %d rounds only", short)
 	}
 }

@@ -34,7 +34,11 @@ func (w *world) others(from time.Time, victims ...int) {
 // A node that was stopped for a minute, or slept for hours, is right after a pulse and accuses nobody.
 func TestAPausedNodeDisturbsNobody(t *testing.T) {
 	for _, pause := range []time.Duration{2 * time.Second, 20 * time.Second, time.Minute, 5 * time.Hour} {
-		for seed := range uint64(seeds(t, 20)) {
+		count := seeds(t, 20)
+		if pause > time.Hour { // most of it is nine nodes that go on as ever
+			count = 2
+		}
+		for seed := range uint64(count) {
 			w := newWorld(t, seed, 10, oneTeam)
 			w.boot(3 * time.Second)
 			victim, from := int(seed)%10, w.now
