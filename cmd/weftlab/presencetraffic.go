@@ -89,10 +89,10 @@ const fewNodes = 5
 
 // traffic measures the meshes of the issue, with 10 people and with many.
 func (b *virtualBench) traffic(ctx context.Context, l *lab) error {
-	// A node takes 8 KB for each person of its teams, and a hundred of them are to fit into one machine. So few nodes that hold
-	// everybody, and a hundred with fewer people who make as many changes together.
+	// A node takes 8 KB for each person of its teams, and a hundred that share all of them are to fit into one machine. So there few
+	// nodes hold everybody, and a hundred fewer people who make as many changes together.
 	for _, s := range [][2]trafficSettings{
-		{{Shape: "tens", Nodes: b.nodes, People: 10}, {Shape: "tens", Nodes: b.nodes, People: b.people / 5, Hourly: 5}},
+		{{Shape: "tens", Nodes: b.nodes, People: 10}, {Shape: "tens", Nodes: b.nodes, People: b.people, Hourly: 1}},
 		{{Shape: "shared", Nodes: fewNodes, People: 10, Hourly: 1}, {Shape: "shared", Nodes: fewNodes, People: b.people, Hourly: 1}},
 		{{Shape: "shared", Nodes: b.nodes, People: 10}, {Shape: "shared", Nodes: b.nodes, People: b.people / 50, Hourly: 50}},
 		{{Shape: "pair", Nodes: 2, Teams: 500, People: 10}, {Shape: "pair", Nodes: 2, Teams: 500, People: b.people, Hourly: 1}},
