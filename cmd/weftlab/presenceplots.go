@@ -21,7 +21,7 @@ func presenceCommand() *cobra.Command {
 		Short: "Measure presence, and draw what it costs over people, teams and nodes",
 		Example: `  weftlab presence
   weftlab presence --quick
-  weftlab presence --plots docs/performance   # most of an hour on two cores, up to 10 GB`,
+  weftlab presence --plots docs/performance   # most of an hour on two cores, up to 14 GB`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			all := []bench{{name: "presence", short: "how soon presence is seen, what it costs, how right it is", run: b.run}}

@@ -30,7 +30,7 @@ type scenario func(t *testing.T, settings json.RawMessage) (result any)
 var scenarios = map[string]scenario{"traffic": trafficScenario, "loss": lossScenario, "flip": flipScenario}
 
 // virtualMemory is what a scenario should do with: from there on the garbage collector works harder. 100 nodes that are all linked
-// hold 4.3 GB, and 4 GB more where each knows 5,000 people.
+// hold 4.3 GB; where each knows 5,000 people, the process takes 13.5 GB at its most.
 const virtualMemory = 16 << 30
 
 // virtualCommand is weftlab's way to call itself.
