@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"weft/board"
@@ -196,16 +197,25 @@ func TestASignedEntryThatNoLongerCountsIsRecordedAsVoid(t *testing.T) {
 	}
 }
 
-// TestAFlipGoesOnAfterACrash: the store dies, or its disk fails, while entries are judged again.
+// TestAFlipGoesOnAfterACrash: the disk takes three commits while entries are judged again and none of those after them, and
+// the store is closed over it. The next start goes on where it was.
 func TestAFlipGoesOnAfterACrash(t *testing.T) {
-	fail := 0
+	const unbounded = 1 << 30
+	var takes atomic.Int64
+	takes.Store(unbounded)
+	failed := make(chan struct{})
 	f := newTeamNode(t, 1, func(o *Options) {
 		o.reviewAtOnce = 3
 		o.fault = func(point string) error {
-			if point == "commit" && fail > 0 {
-				if fail--; fail == 0 {
-					return errors.New("the disk fails")
-				}
+			if point != "commit" {
+				return nil
+			}
+			left := takes.Add(-1)
+			if left == -1 {
+				close(failed)
+			}
+			if left < 0 {
+				return errors.New("the disk fails")
 			}
 			return nil
 		}
@@ -216,18 +226,18 @@ func TestAFlipGoesOnAfterACrash(t *testing.T) {
 	}
 	o := f.removal(g)
 	f.pull(g)
+	f.settle()
 	at := f.s.Cursor()
+	takes.Store(3)
 	f.object(o)
-	f.reopen()
+	<-failed
 	if n := len(f.texts()); n == 0 || n == 40 {
-		t.Fatalf("%d entries show: it did not die in the middle", n)
+		t.Fatalf("%d entries show: it did not fail in the middle", n)
 	}
-	f.s.probe(func(*memory) { fail = 3 })
-	for f.s.pendingWork() {
-		if err := f.s.SetKV(context.Background(), "x", nil); err != nil && !errors.Is(err, ErrOutcomeUnknown) {
-			t.Fatal(err)
-		}
-	}
+	f.close()
+	takes.Store(unbounded)
+	f.open()
+	f.settle()
 	if got := f.texts(); len(got) != 0 || f.unread() != 0 {
 		t.Fatalf("still shows %q", got)
 	}
