@@ -108,8 +108,8 @@ type learned struct {
 type records struct {
 	mu      sync.Mutex
 	seen    map[peer.ID]*seenRecord
-	newest  map[[sha256.Size]byte]peer.ID // whose newest record an envelope is, by its hash; one each
-	waiting map[peer.ID]learned           // of nodes that aren't known as their team's (yet)
+	newest  map[[sha256.Size]byte]struct{} // the newest envelope taken of each, by hash
+	waiting map[peer.ID]learned            // of nodes that aren't known as their team's (yet)
 }
 
 // seenRecord is the newest record that was taken of a node.
@@ -121,7 +121,7 @@ type seenRecord struct {
 }
 
 func newRecords() *records {
-	return &records{seen: map[peer.ID]*seenRecord{}, newest: map[[sha256.Size]byte]peer.ID{}, waiting: map[peer.ID]learned{}}
+	return &records{seen: map[peer.ID]*seenRecord{}, newest: map[[sha256.Size]byte]struct{}{}, waiting: map[peer.ID]learned{}}
 }
 
 // knows says whether this very envelope was taken already. Every teammate tells of every other one, so most were.
@@ -146,7 +146,7 @@ func (r *records) take(id peer.ID, seq uint64, hash [sha256.Size]byte, now time.
 		return false
 	}
 	delete(r.newest, s.hash)
-	r.newest[hash] = id
+	r.newest[hash] = struct{}{}
 	s.seq, s.hash = seq, hash
 	s.n++
 	return true

@@ -135,7 +135,7 @@ func (v *voice) patience(now time.Time, waited time.Duration) time.Duration {
 }
 
 // takeLive judges a batch that came on from's stream or, with a team, on that team's topic: the cheap parts first, then its one
-// signature. Until that is good, it costs nobody but from.
+// signature. Until that is good, it costs nobody but from, and from it does in any case.
 func (p *presence) takeLive(from board.NodeID, topic board.TeamID, s *weftv1.Signed) error {
 	if len(s.GetObject()) > hub.MaxLiveBytes {
 		return rejected{"too_large", true}
@@ -155,6 +155,9 @@ func (p *presence) takeLive(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 	case b.Node == p.m.self:
 		return rejected{"own", false}
 	}
+	if err := p.chargeLive(from, b); err != nil {
+		return err
+	}
 	st, ok := p.m.o.Store.Team(b.Team)
 	if !ok || !st.IsNode(b.Node) || !st.IsNode(from) || !st.IsNode(p.m.self) {
 		return rejected{"unknown_origin", false}
@@ -168,9 +171,6 @@ func (p *presence) takeLive(from board.NodeID, topic board.TeamID, s *weftv1.Sig
 		return rejected{"unknown_device", false}
 	case !b.InTime(p.m.o.Now()):
 		return rejected{"expired", false}
-	}
-	if err := p.chargeLive(from, b); err != nil {
-		return err
 	}
 	if !board.Verify(b.Device, board.SignLive, s.Object, s.Signature) {
 		return rejected{"bad_signature", true}

@@ -178,28 +178,47 @@ func TestLiveTopicMessages(t *testing.T) {
 	eventually(t, "a good one is taken", func() bool { _, got := a.heard().live(); return got == 1 }, a)
 }
 
-// Whoever passes on what others have not signed spends nothing of theirs.
+// Whoever passes on what others have not signed, or what came too late, spends nothing of theirs and is stopped.
 func TestForgedLiveMessagesCostTheirSenderOnly(t *testing.T) {
-	a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople), newNode(t, "cyd", withPeople)
-	crew := a.found("crew")
-	a.letIn(crew, b, c)
-	linkUpAll(t, a, b, c)
-	bob, cyd := b.mesh.self, c.mesh.self
-	forged := c.lives(crew, 256, nil)
-	forged.Signature = make([]byte, 64)
-	var why rejected
-	for range 20_000 {
-		if err := a.mesh.voices.takeLive(bob, crew, forged); !errors.As(err, &why) {
-			t.Fatalf("a forged batch: %v", err)
-		}
-		if why.outcome == "too_often" {
-			break
-		}
-	}
-	if why.outcome != "too_often" {
-		t.Fatalf("bob may go on for ever: %v", why)
-	}
-	if err := a.mesh.voices.takeLive(cyd, crew, c.lives(crew, 256, nil)); err != nil {
-		t.Errorf("cyd pays for it: %v", err)
+	for name, spoil := range map[string]func(c *testNode, crew board.TeamID) *weftv1.Signed{
+		"forged": func(c *testNode, crew board.TeamID) *weftv1.Signed {
+			s := c.lives(crew, 256, nil)
+			s.Signature = make([]byte, 64)
+			return s
+		},
+		"late": func(c *testNode, crew board.TeamID) *weftv1.Signed {
+			return c.lives(crew, 256, func(b *weftv1.LiveBatch) { b.Messages[0].SentMs = 1 })
+		},
+		"by an unknown device": func(c *testNode, crew board.TeamID) *weftv1.Signed {
+			b := new(weftv1.LiveBatch)
+			if err := proto.Unmarshal(c.lives(crew, 256, nil).Object, b); err != nil {
+				panic(err)
+			}
+			return signedLive(randomKey(), b)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, c := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople), newNode(t, "cyd", withPeople)
+			crew := a.found("crew")
+			a.letIn(crew, b, c)
+			linkUpAll(t, a, b, c)
+			bob, cyd := b.mesh.self, c.mesh.self
+			bad := spoil(c, crew)
+			var why rejected
+			for range 20_000 {
+				if err := a.mesh.voices.takeLive(bob, crew, bad); !errors.As(err, &why) {
+					t.Fatalf("it is taken: %v", err)
+				}
+				if why.outcome == "too_often" {
+					break
+				}
+			}
+			if why.outcome != "too_often" {
+				t.Fatalf("bob may go on for ever: %v", why)
+			}
+			if err := a.mesh.voices.takeLive(cyd, crew, c.lives(crew, 256, nil)); err != nil {
+				t.Errorf("cyd pays for it: %v", err)
+			}
+		})
 	}
 }

@@ -60,27 +60,7 @@ func twoMachines(t *testing.T) {
 		t.Fatalf("couldn't join two network namespaces: %v", err)
 	}
 	defer far.Close()
-	env := os.Environ()
-	a, err := launch(shortDir(t), env, "--name", "Ada", "--post-rate=-1", "--mdns=false", "--listen", "/ip4/0.0.0.0/udp/0/quic-v1", "--listen", "/ip4/0.0.0.0/tcp/0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.kill)
-	dirB := shortDir(t)
-	var b *process
-	err = inNamespace(int(far.Fd()), func() (err error) {
-		b, err = launch(dirB, env, "--name", "Ben", "--mdns=false", "--listen", "/ip4/10.77.0.2/udp/0/quic-v1", "--listen", "/ip4/10.77.0.2/tcp/0")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.kill)
-	for _, p := range []*process{a, b} {
-		if err := p.ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	a, b := bothEnds(t, int(far.Fd()), []string{"--post-rate=-1", "--mdns=false", "--listen", "/ip4/0.0.0.0/udp/0/quic-v1", "--listen", "/ip4/0.0.0.0/tcp/0"}, []string{"--mdns=false"})
 	a.weft(t, "team", "create", "crew")
 	a.feed(t, strings.Repeat("over the cable\n", history), "post", "crew", "-")
 	link := strings.TrimSpace(a.weft(t, "team", "invite", "crew"))
@@ -102,6 +82,32 @@ func twoMachines(t *testing.T) {
 	}
 	moves(t, a, b)
 	strays(t, a, b, int(far.Fd()))
+}
+
+// bothEnds are Ada's daemon here and Ben's at the far end of the cable, both ready.
+func bothEnds(t *testing.T, far int, ada, ben []string) (a, b *process) {
+	t.Helper()
+	env := os.Environ()
+	a, err := launch(shortDir(t), env, append([]string{"--name", "Ada"}, ada...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.kill)
+	dir := shortDir(t)
+	err = inNamespace(far, func() (err error) {
+		b, err = launch(dir, env, append([]string{"--name", "Ben", "--listen", "/ip4/10.77.0.2/udp/0/quic-v1", "--listen", "/ip4/10.77.0.2/tcp/0"}, ben...)...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.kill)
+	for _, p := range []*process{a, b} {
+		if err := p.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a, b
 }
 
 // moves gives a another address. b's connection to the old one is dead then, and b, which has dialled it, would hear

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,27 +16,7 @@ func pulledCable(t *testing.T) {
 		t.Fatalf("couldn't join two network namespaces: %v", err)
 	}
 	defer far.Close()
-	env := os.Environ()
-	a, err := launch(shortDir(t), env, "--name", "Ada", "--listen", "/ip4/10.77.0.1/udp/0/quic-v1", "--listen", "/ip4/10.77.0.1/tcp/0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.kill)
-	dirB := shortDir(t)
-	var b *process
-	err = inNamespace(int(far.Fd()), func() (err error) {
-		b, err = launch(dirB, env, "--name", "Ben", "--listen", "/ip4/10.77.0.2/udp/0/quic-v1", "--listen", "/ip4/10.77.0.2/tcp/0")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.kill)
-	for _, p := range []*process{a, b} {
-		if err := p.ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	a, b := bothEnds(t, int(far.Fd()), []string{"--listen", "/ip4/10.77.0.1/udp/0/quic-v1", "--listen", "/ip4/10.77.0.1/tcp/0"}, nil)
 	a.weft(t, "team", "create", "crew")
 	b.weft(t, "join", strings.TrimSpace(a.weft(t, "team", "invite", "crew")))
 	seen := func(ada, ben string) time.Duration {
