@@ -39,7 +39,7 @@ func key() board.Key {
 func nonce() (n [16]byte) { rand.Read(n[:]); return n }
 
 // quick limits make the attacks short that try the target's patience.
-var quick = p2p.Limits{Idle: 700 * time.Millisecond, LobbyTime: time.Second}
+var quick = p2p.Limits{Idle: 700 * time.Millisecond, LobbyTime: 3 * time.Second}
 
 func newHonest(t testing.TB, name string, limits p2p.Limits) *honest {
 	t.Helper()
