@@ -84,6 +84,7 @@ func admitterForks(ctx context.Context, l *liar, o *order) error {
 		if err != nil {
 			return err
 		}
+		var branches []*board.Run // in one push, as with forked
 		for range 3 {
 			branch := *b
 			guests, err := l.admissions(hash, key, 2)
@@ -94,11 +95,9 @@ func admitterForks(ctx context.Context, l *liar, o *order) error {
 			for _, x := range guests {
 				entries = append(entries, l.governance(&branch.pen, x.kind, x.body))
 			}
-			if err := g.publish(push(branch.add(entries...))); err != nil {
-				return err
-			}
+			branches = append(branches, branch.add(entries...))
 		}
-		return nil
+		return g.publish(push(branches...))
 	})
 }
 
