@@ -27,7 +27,7 @@ type gossip struct {
 // gossip opens a stream of GossipSub to the target. heard, if not nil, is called for each RPC of the target.
 func (l *liar) gossip(ctx context.Context, heard func(*pb.RPC)) (*gossip, error) {
 	l.h.SetStreamHandler(gossipProtocol, func(s network.Stream) {
-		x := &wire{s: s, count: l.count, patience: l.patience, guest: l.outside}
+		x := &wire{s: s, count: l.count, patience: l.patience, guest: l.outside.Load()}
 		x.r = newReader(x)
 		for {
 			b, err := x.bytes(10 * x.patience)

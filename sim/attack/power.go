@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sync/atomic"
+
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
@@ -115,7 +118,8 @@ func goOn(ctx context.Context, l *liar, o *order) error {
 	if err != nil {
 		return err
 	}
-	g, err := l.gossip(ctx, nil)
+	var heard atomic.Bool
+	g, err := l.gossip(ctx, func(*pb.RPC) { heard.Store(true) })
 	if err != nil {
 		return err
 	}
@@ -125,6 +129,7 @@ func goOn(ctx context.Context, l *liar, o *order) error {
 	if err := g.graft(); err != nil {
 		return err
 	}
+	until(ctx, 2*l.patience, heard.Load) // the stream that the target opens to a member is no leak when it comes late
 	b := l.newBook(l.general())
 	if err := g.publish(push(b.add(l.posts(&b.pen, 2, "still a member")...))); err != nil {
 		return err
@@ -132,7 +137,7 @@ func goOn(ctx context.Context, l *liar, o *order) error {
 	if err := o.Remove(ctx, l.id.User); err != nil {
 		return err
 	}
-	l.outside = true // for streams opened from here on
+	l.outside.Store(true) // for streams opened from here on
 	for range 50 {
 		g.publish(push(b.add(l.posts(&b.pen, 1, Forged+" after the removal")...)))
 		x.message(wantFrame(l.anyWant(random64())))
@@ -148,11 +153,11 @@ func goOn(ctx context.Context, l *liar, o *order) error {
 
 // comeBack tries all doors after the removal.
 func comeBack(ctx context.Context, l *liar, o *order) error {
-	if !l.outside {
+	if !l.outside.Load() {
 		if err := o.Remove(ctx, l.id.User); err != nil {
 			return err
 		}
-		l.outside = true
+		l.outside.Store(true)
 		until(ctx, 2*l.patience, func() bool { return !l.connected() })
 	}
 	if err := l.connect(ctx); err != nil {

@@ -86,7 +86,7 @@ var presenceOfRemoved = Attack{Name: "live-after-removal", What: "goes on with l
 		if err := o.Remove(ctx, l.id.User); err != nil {
 			return err
 		}
-		l.outside = true
+		l.outside.Store(true)
 		for i := range 100 {
 			if x.message(l.live(l.id.Device, 1)) != nil || x.message(presenceBeat(signed(l.key, board.SignPresence, l.presenceOf(uint64(i+1))))) != nil {
 				return nil

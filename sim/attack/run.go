@@ -236,7 +236,7 @@ func (c *campaign) ready(ctx context.Context, a Attack, count *traffic) (*liar, 
 	if a.As == Stranger {
 		l, err := newLiar("stranger", c.reach, count)
 		if err == nil {
-			l.outside = true
+			l.outside.Store(true)
 		}
 		return l, err // it connects by itself: there may be no room for it
 	}

@@ -56,7 +56,7 @@ type wireHost struct {
 	h     host.Host
 	count *traffic
 
-	outside bool // no node of the team: it must be sent nothing but the lobby's answers
+	outside atomic.Bool // no node of the team: it must be sent nothing but the lobby's answers
 }
 
 // newHost makes a host with a node's key.
@@ -103,7 +103,7 @@ func (w *wireHost) open(ctx context.Context, proto string) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("couldn't open a stream of %s: %w", proto, err)
 	}
-	x := &wire{s: s, count: w.count, patience: w.patience, guest: w.outside && proto != lobbyProtocol}
+	x := &wire{s: s, count: w.count, patience: w.patience, guest: w.outside.Load() && proto != lobbyProtocol}
 	x.r = newReader(x)
 	return x, nil
 }
