@@ -195,9 +195,11 @@ func TestAStrangerHearsNothingOnTheTopic(t *testing.T) {
 func insider(t *testing.T, victim, member *testNode) *rawPeer {
 	t.Helper()
 	member.stop()
-	eventually(t, "the victim sees it go", func() bool {
+	eventually(t, "the victim sees it go, and is done with its streams", func() bool {
 		id, _ := PeerIDOf(member.key.Public())
-		return victim.mesh.host.Network().Connectedness(id) != network.Connected
+		var held network.ScopeStat
+		err := victim.mesh.host.Network().ResourceManager().ViewPeer(id, func(s network.PeerScope) error { held = s.Stat(); return nil })
+		return err == nil && victim.mesh.host.Network().Connectedness(id) != network.Connected && held.NumStreamsInbound+held.NumStreamsOutbound == 0
 	}, victim)
 	return newRaw(t, member.key, victim)
 }
@@ -253,7 +255,7 @@ func TestGovernanceStreamServesNoMessageBoards(t *testing.T) {
 
 // TestBrokenFrames sends what no honest program sends; each time the stream is closed and the offence counted.
 func TestBrokenFrames(t *testing.T) {
-	a := newNode(t, "ada", func(n *testNode) { n.limits.Idle = 300 * time.Millisecond })
+	a := newNode(t, "ada", func(n *testNode) { n.limits.Idle = 2 * time.Second })
 	members := []*testNode{newNode(t, "bob"), newNode(t, "cyd"), newNode(t, "dee")}
 	id := a.found("crew")
 	a.letIn(id, members...)
@@ -318,7 +320,7 @@ func TestRepeatedOffendersAreBanned(t *testing.T) {
 		if a.mesh.gate.banned(r.h.ID()) {
 			break
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		s, err := r.h.NewStream(network.WithNoDial(ctx, "test"), a.mesh.ID(), protocolSync)
 		cancel()
 		if err != nil {
@@ -326,8 +328,10 @@ func TestRepeatedOffendersAreBanned(t *testing.T) {
 		}
 		send(t, s, hello())
 		s.Write([]byte{0})
-		s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		s.SetReadDeadline(time.Now().Add(time.Minute))
 		io.Copy(io.Discard, s)
+		eventually(t, "its offence is taken", func() bool { return len(a.mesh.loop.events) == 0 }, a)
+		a.mesh.loop.do(t.Context(), func() {}) // and judged
 	}
 	eventually(t, "it is banned", func() bool { return a.mesh.gate.banned(r.h.ID()) }, a)
 	eventually(t, "it is disconnected", func() bool { return len(r.h.Network().Peers()) == 0 }, a)
@@ -363,16 +367,10 @@ func TestUnsolicitedAnswersAreNotStored(t *testing.T) {
 }
 
 func TestALobbyGuestDoesNotStay(t *testing.T) {
-	a := newNode(t, "ada", func(n *testNode) { n.limits.LobbyTime = 300 * time.Millisecond; n.limits.LobbyConns = 2 })
+	a := newNode(t, "ada", func(n *testNode) { n.limits.LobbyTime = 3 * time.Second; n.limits.LobbyConns = 2 })
 	a.found("crew")
+	third := &rawPeer{t, rawHost(t, randomKey()), a.mesh.ID()}
 	r1, r2 := newRaw(t, randomKey(), a), newRaw(t, randomKey(), a)
-	k, _ := privateKey(randomKey())
-	h, err := libp2p.New(libp2p.Identity(k), libp2p.NoListenAddrs, libp2p.DisableMetrics())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	third := &rawPeer{t, h, a.mesh.ID()}
 	third.connect(a) // its side may believe that it is connected, for a moment
 	eventually(t, "the third finds the lobby full", func() bool { return a.counters()["refused_total/lobby_full"] > 0 }, a)
 	eventually(t, "the guests are shown out", func() bool { return len(r1.h.Network().Peers())+len(r2.h.Network().Peers()) == 0 }, a)
