@@ -35,7 +35,8 @@ type Options struct {
 	Agent      string           // program and version, told to peers
 	Seed       uint64           // of the Mesh's choices (jitter, which peer); 0: random
 
-	newestFirst uint64 // tests: see board.ReplicaConfig
+	newestFirst uint64        // tests: see board.ReplicaConfig
+	goodbye     time.Duration // tests: how long a stop waits for teammates; 0: goodbyeTime
 }
 
 // Limits are what an honest node does against floods and slow or endless peers (docs/limits.md).
@@ -108,5 +109,6 @@ func (o *Options) setDefaults() {
 	if o.Agent == "" {
 		o.Agent = "weft"
 	}
+	orDefault(&o.goodbye, goodbyeTime)
 	o.Limits = o.Limits.withDefaults()
 }

@@ -246,7 +246,7 @@ func (v *voice) write() {
 			v.s.CloseWrite()
 			select {
 			case <-v.ended:
-			case <-time.After(goodbyeTime):
+			case <-time.After(v.p.m.o.goodbye):
 			}
 			return
 		}
@@ -379,7 +379,7 @@ func (p *presence) sayGoodbye() {
 		}
 		v.leave(s)
 	}
-	patience := time.NewTimer(goodbyeTime)
+	patience := time.NewTimer(p.m.o.goodbye)
 	defer patience.Stop()
 	for _, v := range voices {
 		select {

@@ -69,7 +69,7 @@ func TestANodeThatHangsIsDeadUntilItGoesOn(t *testing.T) {
 }
 
 func TestAGoodbyeAndANewStartAreNoDeath(t *testing.T) {
-	a, b := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople)
+	a, b := newNode(t, "ada", withPeople), newNode(t, "bob", withPeople, patiently)
 	crew := a.found("crew")
 	a.letIn(crew, b)
 	linkUpAll(t, a, b)

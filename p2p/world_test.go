@@ -33,7 +33,8 @@ type testNode struct {
 	storeReg *prometheus.Registry
 	limits   Limits
 	static   []string
-	newest   uint64       // Options.newestFirst
+	newest   uint64 // Options.newestFirst
+	goodbye  time.Duration
 	quotas   store.Quotas // authors have none
 	listen   []string
 	book     string
@@ -82,7 +83,7 @@ func (n *testNode) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Book: n.book, Log: log, Registerer: n.reg, Limits: n.limits, Presence: n.people, newestFirst: n.newest})
+	n.mesh, err = New(ctx, Options{Key: n.key, Store: n.store, Identity: n.id, Listen: n.listen, Static: n.static, Book: n.book, Log: log, Registerer: n.reg, Limits: n.limits, Presence: n.people, newestFirst: n.newest, goodbye: n.goodbye})
 	if err != nil {
 		n.store.Close()
 		n.t.Fatal(err)
