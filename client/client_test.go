@@ -228,9 +228,13 @@ func TestFeedIsPostedInOrderThroughBrokenConnections(t *testing.T) {
 }
 
 func TestFeedWaitsOutItsQuota(t *testing.T) {
-	r := rpctest.Start(t, func(r *rpctest.Rig) { r.Quotas = store.Quotas{AuthorPerSecond: 40, AuthorBurst: 10} })
-	r.Team(t, "crew")
 	var waits atomic.Int64
+	start := time.Now()
+	r := rpctest.Start(t, func(r *rpctest.Rig) {
+		r.Quotas = store.Quotas{AuthorPerSecond: 40, AuthorBurst: 10}
+		r.Now = func() time.Time { return start.Add(time.Duration(waits.Load()) * time.Second) } // it goes on by waiting only
+	})
+	r.Team(t, "crew")
 	c := client.New(client.Options{Socket: r.Socket, Retrying: func(err error, _ time.Duration) {
 		if client.ReasonOf(err) == "QUOTA" {
 			waits.Add(1)
