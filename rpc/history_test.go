@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	weftv1 "weft/api/weft/v1"
 	"weft/board"
+	"weft/client"
 	"weft/rpc/rpctest"
 )
 
@@ -138,7 +140,7 @@ func TestReadWithAtLeastIsNeverStale(t *testing.T) {
 	err = beforeDeadline(t, func(ctx context.Context) error {
 		_, err := r.Client.Boards.Unread(ctx, connect.NewRequest(&weftv1.UnreadRequest{Team: "crew", Board: "general", AtLeast: v.Token()}))
 		return err
-	})
+	}, func(e *client.Error) bool { return strings.Contains(e.Message, "missing") })
 	refused(t, err, "DEADLINE", connect.CodeDeadlineExceeded, "missing")
 }
 
