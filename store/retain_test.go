@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,7 +274,19 @@ func TestSpaceOfPrunedEntriesIsGivenBack(t *testing.T) {
 // TestFloorsAreCountedAtOnce: what stands below a floor is not counted nor read with the commit that brings it, however
 // much of it is still here.
 func TestFloorsAreCountedAtOnce(t *testing.T) {
-	f := newTeamNode(t, 1, nil)
+	var takes atomic.Int64 // commits, until the disk takes its time
+	takes.Store(1 << 30)
+	slow := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(slow) })
+	defer goOn()
+	f := newTeamNode(t, 1, func(o *Options) {
+		o.fault = func(point string) error {
+			if point == "commit" && takes.Add(-1) < 0 {
+				<-slow
+			}
+			return nil
+		}
+	})
 	g := f.join(2)
 	for i := range 2000 {
 		g.post(fmt.Sprint(i))
@@ -285,6 +299,8 @@ func TestFloorsAreCountedAtOnce(t *testing.T) {
 	if err := g.s.Retain(context.Background(), g.team, g.clock.now()); err != nil {
 		t.Fatal(err)
 	}
+	f.settle()
+	takes.Store(1)
 	f.pullBoard(g, board.GovernanceID(f.team))
 	if n := f.heldRecords(); n < 1000 {
 		t.Fatalf("%d records are left: nothing to see", n)
@@ -295,6 +311,7 @@ func TestFloorsAreCountedAtOnce(t *testing.T) {
 	if got := f.texts(); len(got) != 10 || got[0] != "1990" {
 		t.Fatalf("reads %q", got)
 	}
+	goOn()
 	f.settle()
 	if n, u := f.heldRecords(), f.unread(); n != 10 || u != 10 {
 		t.Fatalf("%d records, %d unread in the end", n, u)
