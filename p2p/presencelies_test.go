@@ -227,6 +227,12 @@ func TestWhatIsLostOnTheTopicIsAskedFor(t *testing.T) {
 	c.stop()
 	tp := newTopic(a.mesh.subs, crew)
 	cyd := wholeKey{c.key.Public(), crew}
+	eventually(t, "ada's stream to cyd is gone", func() bool {
+		a.mesh.voices.mu.Lock()
+		defer a.mesh.voices.mu.Unlock()
+		x := a.mesh.voices.mu.mates[cyd.node]
+		return x != nil && x.out == nil
+	}, a)
 	number := uint64(0)
 	beat := func(people uint64) {
 		number++
