@@ -210,7 +210,7 @@ func (n *testNode) post(id board.TeamID, b board.ID, count int) (last store.Rece
 // eventually waits until ok holds, looking again at each commit of the nodes' stores and each frame that they hear.
 func eventually(t testing.TB, what string, ok func() bool, nodes ...*testNode) {
 	t.Helper()
-	deadline := time.NewTimer(5 * time.Minute) // so that nothing hangs: what it takes on a busy machine is no matter
+	deadline := time.NewTimer(2 * time.Minute) // so that nothing hangs; less than what make mutants gives a test
 	defer deadline.Stop()
 	again := make(chan struct{}, 1)
 	stop := make(chan struct{})
