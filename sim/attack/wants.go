@@ -242,7 +242,7 @@ func askFlood(ctx context.Context, l *liar, o *order) error {
 	defer x.reset()
 	go x.drain()
 	before := l.count.sent.Load()
-	o.flood(ctx, 6000, func(int) error {
+	o.flood(ctx, 16_000, func(int) error { // it takes 4,000 at once, and 2,000 a second
 		return x.message(&weftv1.SyncFrame{Frame: &weftv1.SyncFrame_AskVector{AskVector: l.team[:]}})
 	})
 	sent := l.count.sent.Load() - before
