@@ -156,7 +156,7 @@ func waitFor(t *testing.T, what string, ok func() bool, found func() string) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for !ok() {
 		select {

@@ -15,7 +15,8 @@ func TestAStopThatHangsSaysWhichPart(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	d.goUntilStop(&d.carry, "mesh", func() error { <-release; return nil })
-	d.goUntilStop(&d.serve, "API", func() error { <-ctx.Done(); return nil })
+	d.goUntilStop(&d.serve, "API", func() error { return nil })
+	d.serve.Wait() // it has ended, and isn't named
 	go d.end()
 	if err := d.Stop(); err == nil || !strings.Contains(err.Error(), "as mesh didn't end") {
 		t.Errorf("got %v", err)
