@@ -71,8 +71,17 @@ func removedWhileSyncing(t *testing.T) {
 	removed := time.Now()
 	eventually(t, b, "removed.*Ada.*over the cable|over the cable.*Ada", "team", "list")
 	told := time.Since(removed)
-	<-time.After(2 * time.Second) // what closes the connection, and what the kernels say to each other
-	before, has := sentOver(t, "near"), shows(t, b)
+	// What closes the connection, and what the kernels say to each other.
+	before := sentOver(t, "near")
+	for end, quiet := time.Now().Add(patience), false; !quiet; {
+		<-time.After(2 * time.Second)
+		now := sentOver(t, "near")
+		if quiet = now-before < 1000; !quiet && time.Now().After(end) {
+			t.Fatal("after the removal it goes on")
+		}
+		before = now
+	}
+	has := shows(t, b)
 	if has == 0 || has >= long {
 		t.Fatalf("it had %d of the %d entries: nothing is shown", has, long)
 	}
